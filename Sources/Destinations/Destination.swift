@@ -1,0 +1,101 @@
+// What a delivery needs of a customer's server: two small protocols and the values that cross them. Nothing here knows
+// SFTP.
+import NIOCore
+
+/// One customer's server with one login. Safe to use from many tasks at once; its connections are its own business.
+public protocol Destination: Sendable {
+  /// Asks the server where that is needed; the answer is kept.
+  func capabilities() async throws(DestinationError) -> DestinationCapabilities
+  /// Tries what a delivery needs, step by step, up to the first failure, and leaves nothing behind.
+  func probe() async -> [ProbeStep]
+  /// Nil if there is nothing of this name.
+  func stat(_ path: RemotePath) async throws(DestinationError) -> RemoteInfo?
+  /// Makes the parent folders and an empty file under `path`'s .part name, instead of any that was there. Throws
+  /// `noSpace` if `size` (bytes) is more than the server has room for.
+  func create(_ path: RemotePath, size: Int64?) async throws(DestinationError) -> any RemoteFile
+  /// Opens the .part file as it is, to go on after a pause or crash. Throws `missing` if it is gone.
+  func reopen(_ path: RemotePath) async throws(DestinationError) -> any RemoteFile
+  /// SHA-256 of the whole file under its final name: the proof for one that was renamed just before a crash.
+  func digest(of path: RemotePath) async throws(DestinationError) -> ContentDigest
+  /// Removes what an abandoned delivery left of `path`; not the file itself. Nothing there is no error.
+  func removePart(of path: RemotePath) async throws(DestinationError)
+  /// Lets go of all connections. Calls in progress end first; later ones fail.
+  func close() async
+}
+
+/// A file on its way, under its .part name. Ends with `commit`, `abandon` or `close`.
+public protocol RemoteFile: Sendable {
+  /// The final name.
+  var path: RemotePath { get }
+  /// Returns once the server has acknowledged all bytes. Several may run at once, on ranges that don't overlap.
+  func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError)
+  /// Bytes that the .part file has now.
+  func size() async throws(DestinationError) -> Int64
+  /// Reads the range once, in order and ahead, and gives each chunk's digest as it is known and the whole range's at
+  /// the end. `onChunk` holds the reading up for as long as it takes.
+  func readBack(
+    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest
+  /// Flushes to the server's disk where that is offered, checks the size, and renames to the final name: in one step
+  /// where `atomicReplace` is. `conflict` if the name is taken and `overwrite` is false.
+  func commit(size: Int64, overwrite: Bool) async throws(DestinationError)
+  /// Removes the .part file.
+  func abandon() async throws(DestinationError)
+  /// Lets go of the file and leaves its .part for `reopen`.
+  func close() async
+}
+
+extension RemoteFile {
+  /// SHA-256 of what the server holds in this range.
+  public func digest(of range: Range<Int64>) async throws(DestinationError) -> ContentDigest {
+    try await readBack(range, chunkSize: .max) { (_) async throws(DestinationError) in }
+  }
+}
+
+public struct DestinationCapabilities: Sendable, Equatable {
+  /// Chunks may be written in any order and at once.
+  public var writesAtOffsets: Bool
+  /// A file is replaced in one step; otherwise there is a moment without it.
+  public var atomicReplace: Bool
+  /// Free space is checked before a file is sent.
+  public var tellsFreeSpace: Bool
+  /// Bytes are on the server's disk before a file gets its name.
+  public var flushes: Bool
+  /// Hashes that the server computes itself; empty: proof is by reading back.
+  public var remoteHashes: [String]
+  public var maxConnections: Int
+}
+
+/// A SHA-256 of bytes.
+public struct ContentDigest: Sendable, Hashable, CustomStringConvertible {
+  /// 32 bytes.
+  public let bytes: [UInt8]
+  public init(sha256 bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
+  public var hexadecimal: String { bytes.hexadecimal }
+  public var description: String { "sha256:" + hexadecimal }
+}
+
+public struct RemoteChunk: Sendable, Equatable {
+  public var range: Range<Int64>
+  public var digest: ContentDigest
+}
+
+public struct RemoteInfo: Sendable, Equatable {
+  public var size: Int64
+  /// Seconds since 1970, if the server tells.
+  public var modified: Int64?
+  public var isDirectory: Bool
+}
+
+/// One step of a probe: "resolve", "connect", "handshake", "host key", "login", "write", "rename" or "delete".
+public struct ProbeStep: Sendable {
+  public var name: String
+  public var duration: Duration
+  /// What was found or done.
+  public var detail: String
+  /// Why the step failed; nil if it didn't.
+  public var error: DestinationError?
+  public var ok: Bool { error == nil }
+  /// The fingerprint that the server showed, on the step "host key".
+  public var hostKey: String?
+}

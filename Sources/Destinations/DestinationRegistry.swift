@@ -1,0 +1,61 @@
+// Which kinds of destination there are: one line each. A new protocol is one file that conforms to Destination, and a
+// line here.
+import Transport
+
+/// What proves the login. Never shown.
+public struct DestinationSecrets: Sendable, CustomStringConvertible, CustomReflectable {
+  public var password: String?
+  /// OpenSSH format or PEM.
+  public var privateKey: String?
+  public var passphrase: String?
+
+  public init(password: String? = nil, privateKey: String? = nil, passphrase: String? = nil) {
+    self.password = password
+    self.privateKey = privateKey
+    self.passphrase = passphrase
+  }
+
+  public var description: String { "secrets" }
+  public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+public struct DestinationSettings: Sendable {
+  public static let defaultConnections = 4
+  public static let maxConnections = 32
+
+  public var address: DestinationAddress
+  public var secrets: DestinationSecrets
+  public var hostKeys: SSHHostKeyPolicy
+  public var maxConnections: Int
+  public var timeouts: SSHTimeouts
+
+  /// `maxConnections` of 0 or less means the default; more than the most is cut.
+  public init(
+    _ address: DestinationAddress, secrets: DestinationSecrets, hostKeys: SSHHostKeyPolicy = SSHHostKeyPolicy(),
+    maxConnections: Int = 0, timeouts: SSHTimeouts = SSHTimeouts()
+  ) {
+    self.address = address
+    self.secrets = secrets
+    self.hostKeys = hostKeys
+    self.maxConnections = min(maxConnections > 0 ? maxConnections : Self.defaultConnections, Self.maxConnections)
+    self.timeouts = timeouts
+  }
+}
+
+public enum DestinationRegistry {
+  private static let builders: [String: @Sendable (DestinationSettings) -> any Destination] = [
+    "sftp": { SFTPDestination($0) }
+  ]
+
+  public static var schemes: [String] { builders.keys.sorted() }
+
+  /// Connects to nothing yet.
+  public static func destination(_ settings: DestinationSettings) throws(DestinationError) -> any Destination {
+    guard let build = builders[settings.address.scheme] else {
+      throw DestinationError(
+        .invalidAddress, "There is no destination of the kind \"\(settings.address.scheme)\".",
+        nextStep: "Use one of: \(schemes.joined(separator: ", ")).")
+    }
+    return build(settings)
+  }
+}

@@ -1,0 +1,152 @@
+// transfer.proto, first part: the service, its file's descriptor and its client stub. The messages are in
+// TransferDestinations, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
+import ProtoWire
+import RPC
+
+public enum Transfer {
+  static let name = "fileferry.v1.Transfer"
+
+  /// A dry run: what would move, and where to. Nothing is opened or written.
+  public static let planDelivery = UnaryMethod<PlanDeliveryRequest, DeliveryPlan>(name, "PlanDelivery")
+  /// Journals the delivery, opens its two tickets, and starts it. The same idempotency key gives the same delivery
+  /// again.
+  public static let startDelivery = UnaryMethod<StartDeliveryRequest, Delivery>(name, "StartDelivery")
+  public static let getDelivery = UnaryMethod<GetDeliveryRequest, Delivery>(name, "GetDelivery")
+  public static let listDeliveries = UnaryMethod<ListDeliveriesRequest, ListDeliveriesResponse>(name, "ListDeliveries")
+  public static let listDeliveryFiles = UnaryMethod<ListDeliveryFilesRequest, ListDeliveryFilesResponse>(
+    name, "ListDeliveryFiles")
+  /// What the journal holds of one file's chunks.
+  public static let listChunks = UnaryMethod<ListChunksRequest, ListChunksResponse>(name, "ListChunks")
+  /// Events from `afterSequence` on, then live until the delivery has ended.
+  public static let watchDelivery = ServerStreamingMethod<WatchDeliveryRequest, DeliveryEvent>(name, "WatchDelivery")
+  public static let cancelDelivery = UnaryMethod<CancelDeliveryRequest, Delivery>(name, "CancelDelivery")
+  /// Goes on with a failed or cancelled delivery: proven chunks are not sent again.
+  public static let retryDelivery = UnaryMethod<RetryDeliveryRequest, Delivery>(name, "RetryDelivery")
+  public static let getReceipt = UnaryMethod<GetReceiptRequest, SignedReceipt>(name, "GetReceipt")
+  /// The public key that receipts are checked with. Public call.
+  public static let getReceiptKey = UnaryMethod<GetReceiptKeyRequest, ReceiptKey>(name, "GetReceiptKey")
+
+  public static let saveDestination = UnaryMethod<SaveDestinationRequest, Destination>(name, "SaveDestination")
+  public static let listDestinations = UnaryMethod<ListDestinationsRequest, ListDestinationsResponse>(
+    name, "ListDestinations")
+  public static let deleteDestination = UnaryMethod<DeleteDestinationRequest, DeleteDestinationResponse>(
+    name, "DeleteDestination")
+  /// Name, TCP, SSH, host key, login, write, rename, delete: each step and what it found.
+  public static let testDestination = UnaryMethod<TestDestinationRequest, TestDestinationResponse>(
+    name, "TestDestination")
+
+  public static let service = ServiceDescriptor(
+    name,
+    [
+      planDelivery.descriptor, startDelivery.descriptor, getDelivery.descriptor, listDeliveries.descriptor,
+      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, cancelDelivery.descriptor,
+      retryDelivery.descriptor, getReceipt.descriptor, getReceiptKey.descriptor, saveDestination.descriptor,
+      listDestinations.descriptor, deleteDestination.descriptor, testDestination.descriptor,
+    ])
+}
+
+extension FerryFiles {
+  public static let transfer = FileDescriptor(
+    "fileferry/v1/transfer.proto", package: package, dependencies: [common, WellKnownFiles.timestamp],
+    messages: [
+      Selection.descriptor, Source.descriptor, DestinationCredentials.descriptor, HostKeyPolicy.descriptor,
+      Destination.descriptor, SaveDestinationRequest.descriptor, ListDestinationsRequest.descriptor,
+      ListDestinationsResponse.descriptor, DeleteDestinationRequest.descriptor, DeleteDestinationResponse.descriptor,
+      TestDestinationRequest.descriptor, ProbeStep.descriptor, TestDestinationResponse.descriptor,
+      DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, DeliveryPlan.descriptor,
+      StartDeliveryRequest.descriptor, StateProgress.descriptor, Delivery.descriptor, DeliveryFile.descriptor,
+      Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor, GetDeliveryRequest.descriptor,
+      ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor, ListDeliveryFilesRequest.descriptor,
+      ListDeliveryFilesResponse.descriptor, WatchDeliveryRequest.descriptor, DeliveryEvent.descriptor,
+      CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor, ReceiptFile.descriptor,
+      SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
+    ],
+    enums: [
+      SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, DeliveryStatus.descriptor,
+      DeliveryState.descriptor, StateStatus.descriptor, FileStatus.descriptor, DeliveryEventKind.descriptor,
+    ],
+    services: [Transfer.service])
+}
+
+extension Transfer {
+  public struct Client: Sendable {
+    public let channel: ClientChannel
+    public init(_ channel: ClientChannel) { self.channel = channel }
+
+    public func planDelivery(
+      _ request: PlanDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> DeliveryPlan {
+      try await channel.unary(Transfer.planDelivery, request, options)
+    }
+    public func startDelivery(
+      _ request: StartDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.startDelivery, request, options)
+    }
+    public func getDelivery(
+      _ request: GetDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.getDelivery, request, options)
+    }
+    public func listDeliveries(
+      _ request: ListDeliveriesRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListDeliveriesResponse {
+      try await channel.unary(Transfer.listDeliveries, request, options)
+    }
+    public func listDeliveryFiles(
+      _ request: ListDeliveryFilesRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListDeliveryFilesResponse {
+      try await channel.unary(Transfer.listDeliveryFiles, request, options)
+    }
+    public func listChunks(
+      _ request: ListChunksRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListChunksResponse {
+      try await channel.unary(Transfer.listChunks, request, options)
+    }
+    public func watchDelivery(
+      _ request: WatchDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ResponseStream<DeliveryEvent> {
+      try await channel.serverStreaming(Transfer.watchDelivery, request, options)
+    }
+    public func cancelDelivery(
+      _ request: CancelDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.cancelDelivery, request, options)
+    }
+    public func retryDelivery(
+      _ request: RetryDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.retryDelivery, request, options)
+    }
+    public func getReceipt(
+      _ request: GetReceiptRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> SignedReceipt {
+      try await channel.unary(Transfer.getReceipt, request, options)
+    }
+    public func getReceiptKey(
+      _ request: GetReceiptKeyRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ReceiptKey {
+      try await channel.unary(Transfer.getReceiptKey, request, options)
+    }
+    public func saveDestination(
+      _ request: SaveDestinationRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Destination {
+      try await channel.unary(Transfer.saveDestination, request, options)
+    }
+    public func listDestinations(
+      _ request: ListDestinationsRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListDestinationsResponse {
+      try await channel.unary(Transfer.listDestinations, request, options)
+    }
+    public func deleteDestination(
+      _ request: DeleteDestinationRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> DeleteDestinationResponse {
+      try await channel.unary(Transfer.deleteDestination, request, options)
+    }
+    public func testDestination(
+      _ request: TestDestinationRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> TestDestinationResponse {
+      try await channel.unary(Transfer.testDestination, request, options)
+    }
+  }
+}

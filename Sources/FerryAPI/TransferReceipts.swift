@@ -1,0 +1,191 @@
+// transfer.proto, sixth part: receipts and the key that they are checked with.
+import ProtoWire
+
+/// What the signed payload says, in proto3 JSON.
+public struct Receipt: Message {
+  public var deliveryID = ""
+  public var requester: Person?
+  public var userTicket = ""
+  public var auditTicket = ""
+  /// "s3://bucket"
+  public var source = ""
+  /// "sftp://user@host:22"
+  public var destination = ""
+  /// The fingerprint of the server that holds the files.
+  public var hostKey = ""
+  public var files: [ReceiptFile] = []
+  public var totalBytes: Int64 = 0
+  public var startedAt: Timestamp?
+  public var finishedAt: Timestamp?
+  /// How it was proven: "sha256, read back".
+  public var proof = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.Receipt",
+    [
+      .init(1, "delivery_id", .string), .init(2, "requester", .message(Person.self)),
+      .init(3, "user_ticket", .string), .init(4, "audit_ticket", .string), .init(5, "source", .string),
+      .init(6, "destination", .string), .init(7, "host_key", .string),
+      .init(8, "files", .message(ReceiptFile.self), .repeated), .init(9, "total_bytes", .int64),
+      .init(10, "started_at", .message(Timestamp.self)), .init(11, "finished_at", .message(Timestamp.self)),
+      .init(12, "proof", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: deliveryID = try reader.string()
+    case 2: try reader.message(into: &requester)
+    case 3: userTicket = try reader.string()
+    case 4: auditTicket = try reader.string()
+    case 5: source = try reader.string()
+    case 6: destination = try reader.string()
+    case 7: hostKey = try reader.string()
+    case 8: files.append(try reader.message())
+    case 9: totalBytes = try reader.int64()
+    case 10: try reader.message(into: &startedAt)
+    case 11: try reader.message(into: &finishedAt)
+    case 12: proof = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, deliveryID)
+    writer.message(2, requester)
+    writer.string(3, userTicket)
+    writer.string(4, auditTicket)
+    writer.string(5, source)
+    writer.string(6, destination)
+    writer.string(7, hostKey)
+    writer.messages(8, files)
+    writer.int64(9, totalBytes)
+    writer.message(10, startedAt)
+    writer.message(11, finishedAt)
+    writer.string(12, proof)
+  }
+}
+
+public struct ReceiptFile: Message {
+  public var key = ""
+  public var path = ""
+  /// Bytes.
+  public var size: Int64 = 0
+  /// Hex.
+  public var sha256 = ""
+  /// The source's version id, else its ETag.
+  public var version = ""
+  public var deliveredAt: Timestamp?
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ReceiptFile",
+    [
+      .init(1, "key", .string), .init(2, "path", .string), .init(3, "size", .int64), .init(4, "sha256", .string),
+      .init(5, "version", .string), .init(6, "delivered_at", .message(Timestamp.self)),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: key = try reader.string()
+    case 2: path = try reader.string()
+    case 3: size = try reader.int64()
+    case 4: sha256 = try reader.string()
+    case 5: version = try reader.string()
+    case 6: try reader.message(into: &deliveredAt)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, key)
+    writer.string(2, path)
+    writer.int64(3, size)
+    writer.string(4, sha256)
+    writer.string(5, version)
+    writer.message(6, deliveredAt)
+  }
+}
+
+/// A JSON Web Signature (RFC 7515) in its flattened JSON form is the first three, base64url without padding.
+public struct SignedReceipt: Message {
+  public var protected = ""
+  public var payload = ""
+  public var signature = ""
+  /// The payload, decoded.
+  public var receipt: Receipt?
+  /// The three as a file to keep.
+  public var jwsJSON = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.SignedReceipt",
+    [
+      .init(1, "protected", .string), .init(2, "payload", .string), .init(3, "signature", .string),
+      .init(4, "receipt", .message(Receipt.self)), .init(5, "jws_json", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: protected = try reader.string()
+    case 2: payload = try reader.string()
+    case 3: signature = try reader.string()
+    case 4: try reader.message(into: &receipt)
+    case 5: jwsJSON = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, protected)
+    writer.string(2, payload)
+    writer.string(3, signature)
+    writer.message(4, receipt)
+    writer.string(5, jwsJSON)
+  }
+}
+
+public struct GetReceiptRequest: Message {
+  public var deliveryID = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.GetReceiptRequest", [.init(1, "delivery_id", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: deliveryID = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) { writer.string(1, deliveryID) }
+}
+
+public struct GetReceiptKeyRequest: EmptyMessage {
+  public var unknownFields = UnknownFields()
+  public init() {}
+  public static let descriptor = MessageDescriptor("fileferry.v1.GetReceiptKeyRequest", [])
+}
+
+public struct ReceiptKey: Message {
+  /// RFC 8037: kty OKP, crv Ed25519.
+  public var jwkJSON = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor("fileferry.v1.ReceiptKey", [.init(1, "jwk_json", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: jwkJSON = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) { writer.string(1, jwkJSON) }
+}

@@ -1,0 +1,91 @@
+// One stream of a connection: what its owner hears and what it may do. Confined to the connection's event loop.
+import NIOCore
+
+/// Hears what the peer does on a stream. All calls come on the connection's event loop.
+public protocol HTTP2StreamDelegate: AnyObject {
+  /// A header block is complete: the request or response itself, or trailers.
+  func stream(_ stream: HTTP2Stream, receivedHeaders headers: HTTP2Headers)
+  /// Bytes of the body; valid during the call only. The owner gives the window back with `consume`.
+  func stream(_ stream: HTTP2Stream, receivedData data: UnsafeRawBufferPointer)
+  /// The peer will send nothing more on this stream.
+  func streamReceivedEnd(_ stream: HTTP2Stream)
+  /// The queue of unsent bytes is empty again.
+  func streamDrained(_ stream: HTTP2Stream)
+  /// The stream is over; nothing more is called. `noError` after a regular end.
+  func streamClosed(_ stream: HTTP2Stream, error: HTTP2ErrorCode)
+}
+
+/// Touched on its connection's event loop only.
+public final class HTTP2Stream {
+  public private(set) unowned var connection: HTTP2Connection
+  public internal(set) var id: Int32
+  public var delegate: (any HTTP2StreamDelegate)?
+
+  /// Bytes written but not yet framed.
+  public var unsentBytes: Int { output.readableBytes }
+
+  var incoming = HTTP2Headers()
+  var headersTooLarge = false
+  var isClosed = false
+  var receivedEnd = false
+
+  var output = ByteBuffer()
+  var outputEnded = false
+  var trailers: HTTP2Headers?
+  /// True while nghttp2 waits to be told that there is something to send.
+  var isDeferred = false
+  var resetsWhenSent = false
+  var sentEnd = false
+
+  init(connection: HTTP2Connection, id: Int32) {
+    self.connection = connection
+    self.id = id
+  }
+
+  /// Server: sends the response's header block. With `endStream` it is the whole answer ("Trailers-Only").
+  public func respond(_ headers: HTTP2Headers, endStream: Bool = false) {
+    guard !isClosed else { return }
+    connection.submitResponse(self, headers, endStream: endStream)
+  }
+
+  /// Queues body bytes. The caller watches `unsentBytes` and waits for `streamDrained`.
+  public func write(_ bytes: UnsafeRawBufferPointer) {
+    guard !isClosed, !outputEnded else { return }
+    output.writeBytes(bytes)
+    connection.resume(self)
+  }
+
+  public func write(_ buffer: ByteBuffer) {
+    buffer.withUnsafeReadableBytes { write($0) }
+  }
+
+  /// Ends this side after what is queued, with trailers if given.
+  public func finish(trailers: HTTP2Headers? = nil) {
+    guard !isClosed, !outputEnded else { return }
+    outputEnded = true
+    self.trailers = trailers
+    connection.resume(self)
+  }
+
+  /// Ends the stream at once; unsent bytes are dropped.
+  public func reset(_ code: HTTP2ErrorCode) {
+    guard !isClosed else { return }
+    connection.reset(self, code)
+  }
+
+  /// Whether the peer has ended its side.
+  public var hasReceivedEnd: Bool { receivedEnd }
+
+  /// Server: once the answer is out, tells a peer that still sends to stop (RFC 9113 section 8.1: NO_ERROR).
+  public func resetAfterSending() {
+    guard !isClosed else { return }
+    resetsWhenSent = true
+    connection.resetIfSent(self)
+  }
+
+  /// Lets the peer send `bytes` more.
+  public func consume(_ bytes: Int) {
+    guard !isClosed, bytes > 0 else { return }
+    connection.consume(self, bytes)
+  }
+}

@@ -1,0 +1,108 @@
+// What every message is: a plain struct with two short hand-written functions, one line a field, in the order of its
+// .proto file, and a descriptor that says the same to reflection and JSON.
+import NIOCore
+
+/// A protobuf message.
+///
+/// A conforming type's `decode` has one `case` a field and `default: try reader.skip()`; its `encode` has one line a field.
+/// Unknown fields are kept and written back, so that an old service passes on what a newer one added.
+public protocol Message: Sendable, Equatable {
+  init()
+
+  /// The fields that arrived and have no declaration here, as raw bytes, in their order.
+  var unknownFields: UnknownFields { get set }
+
+  /// Reads the value of `field`, or skips it if it is none of this message's.
+  mutating func decode(field: Int, from reader: inout WireReader) throws(WireError)
+
+  /// Writes the declared fields that hold something.
+  func encode(to writer: inout WireWriter)
+
+  /// Name and fields, as in the .proto file.
+  static var descriptor: MessageDescriptor { get }
+}
+
+/// Raw fields of a message, tags included.
+public struct UnknownFields: Sendable, Equatable {
+  public private(set) var bytes: [UInt8]?
+
+  public init() {}
+
+  @inlinable public var isEmpty: Bool { bytes == nil }
+
+  mutating func append(_ raw: UnsafeRawBufferPointer) {
+    if bytes == nil { bytes = [] }
+    bytes?.append(contentsOf: raw)
+  }
+}
+
+/// An open enumeration of proto3: values that have no name here are kept.
+public protocol ProtoEnum: RawRepresentable, Sendable, Hashable where RawValue == Int32 {
+  init(rawValue: Int32)
+  static var descriptor: EnumDescriptor { get }
+}
+
+extension Message {
+  /// Reads a whole message. Later values of a single field replace or merge into earlier ones, as protobuf asks.
+  public init(decoding buffer: ByteBuffer) throws(WireError) {
+    self = try buffer.withUnsafeReadableBytes { Self.decoding($0) }.get()
+  }
+
+  public init(decoding bytes: [UInt8]) throws(WireError) {
+    self = try bytes.withUnsafeBytes { Self.decoding($0) }.get()
+  }
+
+  /// A Result, because the typed error cannot cross the closures that lend the bytes.
+  private static func decoding(_ raw: UnsafeRawBufferPointer) -> Result<Self, WireError> {
+    var message = Self()
+    do throws(WireError) {
+      try message.merge(raw)
+      return .success(message)
+    } catch { return .failure(error) }
+  }
+
+  mutating func merge(_ raw: UnsafeRawBufferPointer) throws(WireError) {
+    var reader = WireReader(raw)
+    try merge(from: &reader)
+  }
+
+  /// Reads fields until the reader's end.
+  @inlinable
+  public mutating func merge(from reader: inout WireReader) throws(WireError) {
+    while let field = try reader.nextField() {
+      do throws(WireError) {
+        try decode(field: field, from: &reader)
+      } catch WireError.wireTypeMismatch {
+        try reader.skip()
+      }
+      if reader.skippedField { keepUnknown(from: &reader) }
+    }
+  }
+
+  @usableFromInline
+  mutating func keepUnknown(from reader: inout WireReader) {
+    unknownFields.append(reader.takeSkipped())
+  }
+
+  /// The message's bytes, in the order of its declaration: the same as protobuf's deterministic serialization.
+  public func encodedBytes() -> [UInt8] {
+    var writer = WireWriter()
+    writer.fields(of: self)
+    return writer.withUnsafeBytes { Array($0) }
+  }
+
+  public func encodedBuffer() -> ByteBuffer {
+    var writer = WireWriter()
+    writer.fields(of: self)
+    return writer.withUnsafeBytes { ByteBuffer(bytes: $0) }
+  }
+}
+
+extension Message {
+  /// A message made in place: `Person.with { $0.name = "Ada" }`.
+  public static func with(_ fill: (inout Self) throws -> Void) rethrows -> Self {
+    var message = Self()
+    try fill(&message)
+    return message
+  }
+}

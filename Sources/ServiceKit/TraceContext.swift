@@ -1,0 +1,78 @@
+// Where a call stands in a trace: W3C Trace Context's `traceparent` ("Trace Context", w3.org/TR/trace-context). A call
+// that comes with one goes on with it, any other starts one; calls onward and log lines carry it by the task-local
+// value.
+
+public struct TraceContext: Sendable, Equatable {
+  /// The trace of the running call, for its log lines and the calls it makes; nil outside of any.
+  @TaskLocal public static var current: TraceContext?
+
+  private let trace: (high: UInt64, low: UInt64)
+  private let span: UInt64
+  private let isSampled: Bool
+
+  private init(trace: (UInt64, UInt64), span: UInt64, isSampled: Bool) {
+    self.trace = trace
+    self.span = span
+    self.isSampled = isSampled
+  }
+
+  /// A new trace.
+  public static func start() -> TraceContext {
+    var generator = SystemRandomNumberGenerator()
+    return start(using: &generator)
+  }
+
+  public static func start(using generator: inout some RandomNumberGenerator) -> TraceContext {
+    // All-zero ids are invalid in the standard.
+    TraceContext(
+      trace: (generator.next(), generator.next() | 1), span: generator.next() | 1, isSampled: true)
+  }
+
+  /// Reads a `traceparent` header. Nil if it is not valid; the standard then asks for a new trace.
+  public init?(traceparent text: String) {
+    let bytes = Array(text.utf8)
+    // version "-" trace-id "-" parent-id "-" flags; later versions may add fields behind another "-".
+    guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D,
+      let version = Self.hex(bytes[0..<2]), version != 0xFF,
+      bytes.count == 55 || (version > 0 && bytes[55] == 0x2D),
+      let high = Self.hex(bytes[3..<19]), let low = Self.hex(bytes[19..<35]), high | low != 0,
+      let span = Self.hex(bytes[36..<52]), span != 0,
+      let flags = Self.hex(bytes[53..<55])
+    else { return nil }
+    self.init(trace: (high, low), span: span, isSampled: flags & 1 == 1)
+  }
+
+  /// A step of the same trace, under a span id of its own.
+  public func child() -> TraceContext {
+    var generator = SystemRandomNumberGenerator()
+    return TraceContext(trace: trace, span: generator.next() | 1, isSampled: isSampled)
+  }
+
+  /// 32 hexadecimal digits.
+  public var traceID: String { Self.digits(trace.high) + Self.digits(trace.low) }
+  /// 16 hexadecimal digits.
+  public var spanID: String { Self.digits(span) }
+  /// The header's value.
+  public var traceparent: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
+
+  public static func == (left: TraceContext, right: TraceContext) -> Bool {
+    left.trace == right.trace && left.span == right.span && left.isSampled == right.isSampled
+  }
+
+  private static func hex(_ digits: ArraySlice<UInt8>) -> UInt64? {
+    var value: UInt64 = 0
+    for digit in digits {
+      switch digit {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
+      default: return nil
+      }
+    }
+    return value
+  }
+
+  private static func digits(_ value: UInt64) -> String {
+    let text = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - text.utf8.count) + text
+  }
+}

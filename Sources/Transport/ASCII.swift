@@ -1,0 +1,12 @@
+// The one class of bytes that names of hosts, headers and parameters are made of, whatever else each allows.
+
+extension UInt8 {
+  package var isASCIIAlphanumeric: Bool {
+    switch self {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: false
+    }
+  }
+}

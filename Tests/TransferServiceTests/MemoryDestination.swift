@@ -1,0 +1,110 @@
+// A server in memory, with the faults that a test asks for: writes that fail, bytes that change, a rename whose answer is
+// lost.
+import Crypto
+import NIOCore
+import Synchronization
+
+@testable import Destinations
+
+final class MemoryDestination: Destinations.Destination {
+  struct State {
+    var files: [String: [UInt8]] = [:]
+    var writes: [Int64] = []
+    var creates = 0
+    /// Decides about the write at this offset, before it is done; the number counts writes from 1.
+    var onWrite: (@Sendable (_ number: Int, _ offset: Int64) -> DestinationError?)?
+    /// Changes the bytes of the first write at this offset.
+    var corruptsOnce: Int64?
+    var corruptsAlways = false
+    var losesRenameAnswer = false
+  }
+  let state = Mutex(State())
+
+  var files: [String: [UInt8]] { state.withLock { $0.files } }
+  var writes: [Int64] { state.withLock { $0.writes } }
+
+  func capabilities() async throws(DestinationError) -> DestinationCapabilities {
+    DestinationCapabilities(
+      writesAtOffsets: true, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [], maxConnections: 4)
+  }
+  func probe() async -> [ProbeStep] { [] }
+  func stat(_ path: RemotePath) async throws(DestinationError) -> RemoteInfo? {
+    files[path.text].map { RemoteInfo(size: Int64($0.count), modified: nil, isDirectory: false) }
+  }
+  func create(_ path: RemotePath, size: Int64?) async throws(DestinationError) -> any RemoteFile {
+    state.withLock {
+      $0.files[path.part.text] = []
+      $0.creates += 1
+    }
+    return MemoryFile(path: path, server: self)
+  }
+  func reopen(_ path: RemotePath) async throws(DestinationError) -> any RemoteFile {
+    guard files[path.part.text] != nil else { throw Self.missing(path) }
+    return MemoryFile(path: path, server: self)
+  }
+  func digest(of path: RemotePath) async throws(DestinationError) -> ContentDigest {
+    guard let bytes = files[path.text] else { throw Self.missing(path) }
+    return ContentDigest(sha256: SHA256.hash(data: bytes))
+  }
+  func removePart(of path: RemotePath) async throws(DestinationError) {
+    state.withLock { $0.files[path.part.text] = nil }
+  }
+  func close() async {}
+
+  static func missing(_ path: RemotePath) -> DestinationError {
+    DestinationError(.missing, "There is no \(path).", nextStep: "Check it.")
+  }
+}
+
+struct MemoryFile: RemoteFile {
+  let path: RemotePath
+  let server: MemoryDestination
+
+  func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError) {
+    let error: DestinationError? = server.state.withLock { state in
+      state.writes.append(offset)
+      if let error = state.onWrite?(state.writes.count, offset) { return error }
+      var new = Array(bytes.readableBytesView)
+      if state.corruptsAlways { new[0] ^= 1 }
+      if state.corruptsOnce == offset { (new[0], state.corruptsOnce) = (new[0] ^ 1, nil) }
+      var file = state.files[path.part.text] ?? []
+      let end = Int(offset) + new.count
+      if file.count < end { file += [UInt8](repeating: 0, count: end - file.count) }
+      file.replaceSubrange(Int(offset)..<end, with: new)
+      state.files[path.part.text] = file
+      return nil
+    }
+    if let error { throw error }
+  }
+
+  func size() async throws(DestinationError) -> Int64 { Int64(server.files[path.part.text]?.count ?? 0) }
+
+  func readBack(
+    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest {
+    let bytes = server.files[path.part.text] ?? []
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: chunkSize) {
+      let part = start..<min(start + Int64(chunkSize), range.upperBound)
+      let digest = ContentDigest(sha256: SHA256.hash(data: bytes[Int(part.lowerBound)..<Int(part.upperBound)]))
+      try await onChunk(RemoteChunk(range: part, digest: digest))
+    }
+    return ContentDigest(sha256: SHA256.hash(data: bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+  }
+
+  func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {
+    let error: DestinationError? = server.state.withLock { state in
+      guard let bytes = state.files[path.part.text] else { return MemoryDestination.missing(path) }
+      if !overwrite, state.files[path.text] != nil {
+        return DestinationError(.conflict, "\(path) is taken.", nextStep: "Choose another.")
+      }
+      (state.files[path.text], state.files[path.part.text]) = (bytes, nil)
+      guard state.losesRenameAnswer else { return nil }
+      state.losesRenameAnswer = false
+      return DestinationError(.unreachable, "The connection was lost.", nextStep: "Try again.")
+    }
+    if let error { throw error }
+  }
+
+  func abandon() async throws(DestinationError) { try await server.removePart(of: path) }
+  func close() async {}
+}

@@ -1,0 +1,123 @@
+// What was selected becomes which files under which names; nothing unsafe and no clash gets past the plan.
+import Destinations
+import FerryAPI
+import Testing
+
+@testable import TransferService
+
+/// A bucket as a list of keys.
+struct KeyCatalog: SourceCatalog {
+  var objects: [String: Int64]
+  var pageSize = 2
+
+  init(_ objects: [String: Int64]) { self.objects = objects }
+  init(_ keys: String...) { objects = Dictionary(uniqueKeysWithValues: keys.map { ($0, Int64(1)) }) }
+
+  private func info(_ key: String) -> ObjectInfo? {
+    objects[key].map { size in
+      ObjectInfo.with { ($0.bucket, $0.key, $0.size, $0.etag) = ("b", key, size, "\"\(key)\"") }
+    }
+  }
+
+  func stat(_ key: String) async throws(DeliveryFailure) -> ObjectInfo? { info(key) }
+
+  func list(prefix: String, pageToken: String) async throws(DeliveryFailure) -> (objects: [ObjectInfo], next: String) {
+    let keys = objects.keys.filter { $0.hasPrefix(prefix) && $0 > pageToken }.sorted()
+    let page = keys.prefix(pageSize)
+    return (page.compactMap(info), keys.count > pageSize ? page.last ?? "" : "")
+  }
+}
+
+@Suite struct PlannerTests {
+  private func plan(
+    _ catalog: KeyCatalog, _ selections: [(SelectionKind, String)], to path: String, isFolder: Bool,
+    isDirectory: Bool = false
+  ) async throws -> Plan {
+    let planner = Planner(catalog: catalog, path: try RemotePath(text: path), isFolder: isFolder) {
+      () async throws(DeliveryFailure) in isDirectory
+    }
+    return try await planner.plan(selections.map { (kind, value) in Selection.with { ($0.kind, $0.value) = (kind, value) } })
+  }
+
+  private func names(_ plan: Plan) -> [String] { plan.files.map(\.file.remotePath) }
+
+  @Test("a key goes into a path that ends in a slash under its own name")
+  func keyIntoFolder() async throws {
+    let plan = try await plan(KeyCatalog("in/a.csv"), [(.key, "in/a.csv")], to: "/out", isFolder: true)
+    #expect(names(plan) == ["/out/a.csv"])
+    #expect(plan.problems.isEmpty)
+  }
+
+  @Test("a single key takes a path without a slash as its name, unless there is a folder of that name")
+  func keyAsName() async throws {
+    let catalog = KeyCatalog("in/a.csv")
+    #expect(names(try await plan(catalog, [(.key, "in/a.csv")], to: "/out/b.csv", isFolder: false)) == ["/out/b.csv"])
+    let into = try await plan(catalog, [(.key, "in/a.csv")], to: "/out", isFolder: false, isDirectory: true)
+    #expect(names(into) == ["/out/a.csv"])
+  }
+
+  @Test("several keys take the path as a folder")
+  func severalKeys() async throws {
+    let plan = try await plan(KeyCatalog("a", "b"), [(.key, "a"), (.key, "b")], to: "out", isFolder: false)
+    #expect(names(plan) == ["out/a", "out/b"])
+  }
+
+  @Test("a prefix keeps the path from its own folder on", arguments: [
+    ("in/2024/", ["/out/a", "/out/b/c"]), ("in/2024", ["/out/2024/a", "/out/2024/b/c"]),
+    ("in/20", ["/out/2024/a", "/out/2024/b/c"]), ("", ["/out/in/2024/a", "/out/in/2024/b/c", "/out/z"]),
+  ])
+  func prefixes(_ prefix: String, _ expected: [String]) async throws {
+    let catalog = KeyCatalog("in/2024/a", "in/2024/b/c", "in/2024/marker/", "z")
+    let plan = try await plan(catalog, [(.prefix, prefix)], to: "/out", isFolder: true)
+    #expect(names(plan) == expected)
+  }
+
+  @Test("an unspecified selection is the object of that key, else the folder of that name")
+  func automatic() async throws {
+    let catalog = KeyCatalog("in", "in/a", "dir/x", "directory/y")
+    #expect(names(try await plan(catalog, [(.unspecified, "in")], to: "/o", isFolder: true)) == ["/o/in"])
+    #expect(names(try await plan(catalog, [(.unspecified, "dir")], to: "/o", isFolder: true)) == ["/o/x"])
+  }
+
+  @Test("a missing key is told with its name, and nothing under a prefix is told as nothing selected")
+  func missing() async throws {
+    let key = try await plan(KeyCatalog("a"), [(.key, "b")], to: "/o", isFolder: true)
+    #expect(key.problems.map(\.code) == ["OBJECT_MISSING"])
+    #expect(key.problems.first?.subject == "b")
+    let prefix = try await plan(KeyCatalog("a"), [(.prefix, "b/")], to: "/o", isFolder: true)
+    #expect(prefix.problems.map(\.code) == ["NOTHING_SELECTED"])
+  }
+
+  @Test("keys that would leave the folder, or are no names, stop the plan", arguments: [
+    "in/../../etc/passwd", "in//a", "in/./a", "in/a\u{1}b", "in/a\nb", "in/" + String(repeating: "n", count: 256),
+  ])
+  func unsafe(_ key: String) async throws {
+    let plan = try await plan(KeyCatalog(key, "in/good"), [(.prefix, "in/")], to: "/out", isFolder: true)
+    #expect(plan.problems.map(\.code) == ["NAME_UNSAFE"])
+    #expect(plan.problems.allSatisfy { !$0.nextStep.isEmpty })
+  }
+
+  @Test("two objects that need one name clash", arguments: [
+    ["x/a", "y/a"], ["x/a", "y/a/b"], ["x/a/b", "y/a"], ["x/a", "y/a.part"], ["x/a.part", "y/a"], ["x/a", "y/a.part/c"],
+  ])
+  func clashes(_ keys: [String]) async throws {
+    let catalog = KeyCatalog(Dictionary(uniqueKeysWithValues: keys.map { ($0, Int64(1)) }))
+    let plan = try await plan(catalog, [(.prefix, "x/"), (.prefix, "y/")], to: "/out", isFolder: true)
+    #expect(plan.problems.map(\.code) == ["NAME_CLASH"])
+  }
+
+  @Test("spellings that only look alike are two names")
+  func composition() async throws {
+    let plan = try await plan(KeyCatalog("x/caf\u{E9}", "y/cafe\u{301}"), [(.prefix, "x/"), (.prefix, "y/")], to: "/o", isFolder: true)
+    #expect(plan.problems.isEmpty)
+    #expect(plan.files.count == 2)
+  }
+
+  @Test("chunks are as large as asked for, and larger where a file would have too many")
+  func chunkSizes() {
+    #expect(Planner.chunkSize(10, wanted: 0) == 8 << 20)
+    #expect(Planner.chunkSize(1 << 30, wanted: 1 << 20) == 1 << 20)
+    let huge = Planner.chunkSize(5 << 40, wanted: 1 << 20)
+    #expect((Int64(5 << 40) + huge - 1) / huge <= Planner.maxChunks)
+  }
+}

@@ -1,0 +1,54 @@
+# What the scripts share: words to the reader, Debian packages, the Python environment for tools and tests, builds.
+# Sourced by them, after they have gone to the root of the repository.
+# shellcheck shell=bash
+
+readonly PACKAGES=(
+  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libsqlite3-dev pkg-config openssh-server openssh-client python3-venv curl
+)
+readonly VENV=.venv
+
+say() { printf -- '- %s\n' "$*"; }
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Installs what is missing of the system's packages; asks for nothing and touches nothing when all are there.
+install_packages() {
+  command -v dpkg-query >/dev/null || {
+    say "no Debian packages here: taking the libraries as they are"
+    return
+  }
+  local package missing=()
+  for package in "${PACKAGES[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing packages: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Debian starts an SSH server of the whole machine with the package. Only the program is wanted here.
+  if [[ " ${missing[*]} " == *" openssh-server "* ]] && [ -d /run/systemd/system ]; then
+    say "switching off the system's own SSH server, which came with openssh-server"
+    as_root systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
+  fi
+}
+
+# python_tools REQUIREMENT...: a virtual environment with these; versions are those of Tests/Peers/requirements.txt.
+python_tools() {
+  local stamp
+  stamp="$VENV/installed-$(printf '%s ' "$@" | cat - Tests/Peers/requirements.txt | sha256sum | cut -c1-16)"
+  [ -e "$stamp" ] && return
+  say "preparing $VENV ($*)"
+  [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV" || return
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --constraint Tests/Peers/requirements.txt "$@" || return
+  touch "$stamp"
+}
+
+need_swift() {
+  command -v swift >/dev/null || fail "Swift 6.3 is not on PATH. Install it from swift.org first."
+}

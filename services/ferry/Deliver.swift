@@ -1,0 +1,134 @@
+// deliver and plan: the form of the command line, and what happens after it is sent.
+import ArgumentParser
+import FerryAPI
+import FoundationEssentials
+import RPC
+
+/// What both commands take.
+struct RequestOptions: ParsableArguments {
+  @Argument(help: "s3://BUCKET/KEY for one object, s3://BUCKET/PREFIX/ for all under it; folder://BUCKET/KEY for a folder.")
+  var source: String
+  @Argument(help: "sftp://USER@HOST:PORT/PATH, or a saved destination's NAME or NAME:/PATH. '/~/' is the login's home.")
+  var destination: String
+  @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
+  @Option(help: "dev, uat or prod.") var environment = "dev"
+  @Option(help: "Assignment group of the tickets.") var group = ""
+  @Option(help: "low, normal, high or critical.") var priority = "normal"
+  @Option(help: "overwrite or fail: what to do where the file is already there.") var onConflict = "overwrite"
+  @Option(help: "Bytes that travel at once and are repeated at most after a crash. Default: 8 MiB.") var chunkSize: Int64 = 0
+  @Option(help: "Title of the tickets. Default: written from the request.") var title = ""
+  @OptionGroup var login: DestinationLogin
+
+  func request() throws -> DeliveryRequest {
+    let (destination, path) = Locations.destination(destination)
+    return try .with {
+      $0.assignmentGroup = group
+      $0.environment = try FerryAPI.Environment.parse(environment, prefix: "ENVIRONMENT_")
+      $0.priority = try Priority.parse(priority, prefix: "PRIORITY_")
+      $0.source = try Locations.source(source, connection: connection)
+      var destination = destination
+      destination.hostKeys = login.hostKeys
+      $0.destination = destination
+      $0.path = path
+      $0.title = title
+      $0.options = try .with {
+        $0.onConflict = try OnConflict.parse(onConflict, prefix: "ON_CONFLICT_")
+        $0.chunkSize = chunkSize
+      }
+    }
+  }
+}
+
+/// How to log in at a destination that is spelled out.
+struct DestinationLogin: ParsableArguments {
+  @Option(help: "File with the private key to log in with.") var identity: String?
+  @Option(help: "File with the private key's passphrase.") var passphraseFile: String?
+  @Option(help: "File with the password to log in with. Default: FERRY_DESTINATION_PASSWORD.") var passwordFile: String?
+  @Option(help: "Fingerprint of the host key, 'SHA256:...'; may be repeated.") var hostKey: [String] = []
+  @Flag(help: "Accept the key of a host never seen before. A changed key is always refused.") var acceptNewHostKey = false
+
+  var hostKeys: HostKeyPolicy? {
+    guard !hostKey.isEmpty || acceptNewHostKey else { return nil }
+    return .with {
+      $0.fingerprints = hostKey
+      $0.acceptNew = acceptNewHostKey
+    }
+  }
+
+  func credentials() throws -> DestinationCredentials? {
+    var credentials = DestinationCredentials()
+    if let identity { credentials.privateKey = try Secret.contents(of: identity) + "\n" }
+    if let passphraseFile { credentials.passphrase = try Secret.contents(of: passphraseFile) }
+    if let passwordFile {
+      credentials.password = try Secret.contents(of: passwordFile)
+    } else if let password = ProcessInfo.processInfo.environment["FERRY_DESTINATION_PASSWORD"] {
+      credentials.password = password
+    }
+    return credentials == DestinationCredentials() ? nil : credentials
+  }
+}
+
+struct Deliver: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Delivers objects to a server, and proves that every byte arrived.",
+    discussion: """
+      Examples:
+        ferry deliver s3://exports/2026/report.csv sftp://acme@sftp.example.com/in/ --identity ~/.ssh/acme --watch
+        ferry deliver s3://exports/2026/ acme:/in/2026/ --environment prod --priority high
+      """)
+
+  @OptionGroup var options: ServerOptions
+  @OptionGroup var request: RequestOptions
+  @Flag(help: "Show the progress until it has ended.") var watch = false
+  @Option(help: "The same key never starts a second delivery.") var idempotencyKey = ""
+
+  func run() async throws {
+    let start = try StartDeliveryRequest.with {
+      $0.request = try request.request()
+      $0.credentials = try request.login.credentials()
+      $0.idempotencyKey = idempotencyKey
+    }
+    try await Server.run(options) { server in
+      let delivery = try await Transfer.Client(server.channel).startDelivery(start, server.signedIn())
+      if options.json {
+        if !watch { print(delivery.jsonString()) }
+      } else {
+        print("Delivery \(delivery.id)")
+        if !delivery.userTicket.isEmpty {
+          print("Tickets  \(delivery.userTicket) (yours), \(delivery.auditTicket) (audit)")
+        }
+        Output.flush()
+      }
+      if watch { try await Progress.follow(delivery.id, server, json: options.json) }
+    }
+  }
+}
+
+struct Plan: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Says what a delivery would move, and where to. Nothing is written.",
+    discussion: "Example: ferry plan s3://exports/2026/ acme:/in/2026/")
+
+  @OptionGroup var options: ServerOptions
+  @OptionGroup var request: RequestOptions
+
+  func run() async throws {
+    let plan = try PlanDeliveryRequest.with {
+      $0.request = try request.request()
+      $0.credentials = try request.login.credentials()
+    }
+    try await Server.run(options) { server in
+      let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn())
+      guard !options.json else { return print(plan.jsonString()) }
+      print("\(plan.files) files, \(Printing.bytes(plan.bytes)), to \(plan.destination)")
+      Printing.table(
+        ["SIZE", "KEY", "TO"], plan.sample.map { [Printing.bytes($0.size), $0.key, $0.remotePath] })
+      if plan.files > Int64(plan.sample.count) { print("... and \(plan.files - Int64(plan.sample.count)) more") }
+      for problem in plan.problems {
+        printError("\(problem.message)")
+        if !problem.nextStep.isEmpty { printError("Next: \(problem.nextStep)") }
+      }
+      if !plan.problems.isEmpty { throw ExitCode(1) }
+    }
+  }
+}

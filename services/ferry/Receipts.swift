@@ -1,0 +1,84 @@
+// receipt, receipt-key, verify: the signed proof, to read, to keep and to check without FileFerry.
+import ArgumentParser
+import FerryAPI
+import FoundationEssentials
+import RPC
+
+struct ReceiptCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "receipt", abstract: "Shows a delivery's receipt, or saves the signed proof.",
+    discussion: "Example: ferry receipt dlv_01J... --output receipt.json")
+  @OptionGroup var options: ServerOptions
+  @Argument(help: "The delivery's id.") var id: String
+  @Option(help: "File for the signed proof, a JSON Web Signature (RFC 7515).") var output: String?
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      let signed = try await Transfer.Client(server.channel).getReceipt(.with { $0.deliveryID = id }, server.signedIn())
+      if let output {
+        try signed.jwsJSON.write(toFile: output, atomically: true, encoding: .utf8)
+        print("Saved to \(output). Check it with: ferry verify \(output) --key KEYFILE")
+      } else if options.json {
+        print(signed.jwsJSON)
+      } else if let receipt = signed.receipt {
+        ReceiptText.show(receipt)
+      }
+    }
+  }
+}
+
+struct ReceiptKeyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "receipt-key", abstract: "Prints the public key that receipts are checked with (a JSON Web Key).",
+    discussion: "Example: ferry receipt-key > fileferry-key.jwk")
+  @OptionGroup var options: ServerOptions
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      print(try await Transfer.Client(server.channel).getReceiptKey(GetReceiptKeyRequest(), .timeout(Server.callTimeout)).jwkJSON)
+    }
+  }
+}
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Checks a saved receipt with the public key alone; needs no FileFerry.",
+    discussion: """
+      Example: ferry verify receipt.json --key fileferry-key.jwk
+
+      Exit code 0: the receipt is genuine. 1: it is not, or one of the two files cannot be read.
+      """)
+  @Argument(help: "The signed proof, as 'ferry receipt --output' saves it.") var file: String
+  @Option(help: "File with the public key, as 'ferry receipt-key' prints it.") var key: String
+  @Flag(help: "Print the receipt as JSON.") var json = false
+
+  func run() throws {
+    let proof = try Secret.contents(of: file)
+    let publicKey = try Secret.contents(of: key)
+    do throws(ReceiptProof.Refusal) {
+      let payload = try ReceiptProof.verify(proof, publicKey: publicKey)
+      if json { return print(payload) }
+      guard let receipt = try? Receipt(json: payload) else {
+        throw ReceiptProof.Refusal("the signature is genuine, but the payload is not a receipt that this version can read")
+      }
+      print("Genuine: signed with the key that you named, unchanged since.")
+      ReceiptText.show(receipt)
+    } catch {
+      printError("Not genuine: \(error.reason).")
+      throw ExitCode(1)
+    }
+  }
+}
+
+enum ReceiptText {
+  static func show(_ receipt: Receipt) {
+    print("Receipt of delivery \(receipt.deliveryID)")
+    print("From      \(receipt.source)")
+    print("To        \(receipt.destination), host key \(receipt.hostKey)")
+    print("Asked by  \(receipt.requester?.name ?? ""), tickets \(receipt.userTicket) and \(receipt.auditTicket)")
+    print("Times     \(Printing.time(receipt.startedAt)) to \(Printing.time(receipt.finishedAt))")
+    print("Proof     \(receipt.proof)")
+    print("Files     \(receipt.files.count), \(Printing.bytes(receipt.totalBytes))")
+    for file in receipt.files { print("  \(file.sha256)  \(file.size)  \(file.path)") }
+  }
+}

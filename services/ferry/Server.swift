@@ -1,0 +1,98 @@
+// Whom the commands talk to, and as whom: the gateway's address and the signed-in session, kept in a file of the user's.
+import ArgumentParser
+import FerryAPI
+import FoundationEssentials
+import Glibc
+import RPC
+
+/// Options that every command takes.
+struct ServerOptions: ParsableArguments {
+  @Option(help: "FileFerry's gRPC address, HOST:PORT. Default: FERRY_SERVER, else the one signed in to, else 127.0.0.1:7100.")
+  var server: String?
+
+  @Flag(help: "Print proto3 JSON instead of text, for other programs.")
+  var json = false
+}
+
+/// A running FileFerry, as the signed-in person sees it.
+struct Server {
+  let channel: ClientChannel
+  let address: String
+  private let store: SessionStore
+
+  /// The longest a call may take that is not a stream.
+  static let callTimeout: Duration = .seconds(60)
+
+  init(_ options: ServerOptions) throws {
+    store = try SessionStore()
+    let named = options.server ?? ProcessInfo.processInfo.environment["FERRY_SERVER"]
+    address = named ?? store.savedServer() ?? "127.0.0.1:7100"
+    let parts = address.split(separator: ":")
+    guard parts.count >= 2, let port = parts.last.flatMap({ Int($0) }), (1...65535).contains(port) else {
+      throw ValidationError("\(address) is not HOST:PORT, such as 127.0.0.1:7100.")
+    }
+    channel = ClientChannel(host: parts.dropLast().joined(separator: ":"), port: port)
+  }
+
+  /// Runs a command's calls and turns their errors into a sentence and an exit code.
+  static func run(_ options: ServerOptions, _ body: (Server) async throws -> Void) async throws {
+    let server = try Server(options)
+    do {
+      try await body(server)
+      await server.channel.close()
+    } catch let error as RPCError {
+      await server.channel.close()
+      throw Failure.report(error, address: server.address)
+    }
+  }
+
+  // MARK: Calls
+
+  /// Options of a call by the signed-in person. Renews the access token when it is about to end.
+  func signedIn(timeout: Duration? = Server.callTimeout) async throws -> CallOptions {
+    let session = try await store.withSession { [channel] session in
+      let end = session.accessTokenExpiresAt?.seconds ?? 0
+      guard end - Int64(time(nil)) < SessionStore.renewalMargin else { return nil }
+      return try await Auth.Client(channel).refresh(
+        .with { $0.refreshToken = session.refreshToken }, .timeout(Self.callTimeout))
+    }
+    return CallOptions(
+      metadata: Metadata([("authorization", "Bearer " + session.accessToken)]), deadline: timeout.map { .after($0) })
+  }
+
+  func signIn(user: String, password: String) async throws -> Session {
+    let session = try await Auth.Client(channel).signIn(
+      .with {
+        $0.userName = user
+        $0.password = password
+      }, .timeout(Self.callTimeout))
+    try store.save(session, server: address)
+    return session
+  }
+
+  func signOut() async throws {
+    let session = try await store.withSession { _ in nil }
+    _ = try await Auth.Client(channel).signOut(.with { $0.refreshToken = session.refreshToken }, signedIn())
+    store.forget()
+  }
+}
+
+/// What goes wrong with a call, told to a person.
+enum Failure {
+  static func report(_ error: RPCError, address: String) -> ExitCode {
+    switch error.code {
+    case .unavailable where !error.fromPeer:
+      printError("FileFerry cannot be reached at \(address): \(error.message).")
+      printError("Next: start it with 'ferry up', or name its address with --server HOST:PORT.")
+      return ExitCode(4)
+    case .unauthenticated:
+      printError(error.message)
+      printError("Next: \(error.problem?.nextStep ?? "sign in with 'ferry login'").")
+      return ExitCode(3)
+    default:
+      printError(error.problem?.message ?? "\(error)")
+      if let next = error.problem?.nextStep, !next.isEmpty { printError("Next: \(next)") }
+      return ExitCode(error.code == .permissionDenied ? 3 : 1)
+    }
+  }
+}

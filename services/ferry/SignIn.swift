@@ -1,0 +1,146 @@
+// login, logout, whoami, and how a password gets in without showing on the screen or in the process list.
+import ArgumentParser
+import FerryAPI
+import FoundationEssentials
+import Glibc
+
+enum Secret {
+  /// From a file if one is named, else from the environment, else asked for on the terminal.
+  static func password(file: String?, environment name: String, prompt: String) throws -> String {
+    if let file { return try contents(of: file) }
+    if let value = ProcessInfo.processInfo.environment[name], !value.isEmpty { return value }
+    guard isatty(0) == 1 else {
+      throw ValidationError("There is no terminal to ask for a password: set \(name) or name a file.")
+    }
+    return try ask(prompt)
+  }
+
+  /// A file's text without the newline at its end. "-" is standard input.
+  static func contents(of file: String) throws -> String {
+    let path = file == "-" ? "/dev/stdin" : file
+    guard var text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw ValidationError("\(file) cannot be read as text: \(String(cString: strerror(errno))).")
+    }
+    if text.hasSuffix("\n") { text.removeLast() }
+    return text
+  }
+
+  static func ask(_ prompt: String) throws -> String {
+    printError(prompt)
+    var saved = termios()
+    tcgetattr(0, &saved)
+    var hidden = saved
+    hidden.c_lflag &= ~tcflag_t(ECHO)
+    tcsetattr(0, TCSANOW, &hidden)
+    defer { tcsetattr(0, TCSANOW, &saved) }
+    guard let line = readLine(), !line.isEmpty else { throw ValidationError("No password was typed.") }
+    return line
+  }
+}
+
+struct Login: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Signs in and keeps the session.", discussion: "Example: ferry login --user ada")
+
+  @OptionGroup var options: ServerOptions
+  @Option(help: "User name.") var user: String
+  @Option(help: "File that holds the password; '-' for standard input. Default: FERRY_PASSWORD, else it is asked for.")
+  var passwordFile: String?
+
+  func run() async throws {
+    let password = try Secret.password(file: passwordFile, environment: "FERRY_PASSWORD", prompt: "Password of \(user):")
+    try await Server.run(options) { server in
+      let session = try await server.signIn(user: user, password: password)
+      if options.json {
+        print(session.user?.jsonString() ?? "{}")
+      } else {
+        print("Signed in to \(server.address) as \(session.user?.userName ?? user).")
+      }
+    }
+  }
+}
+
+struct Logout: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ends the session.", discussion: "Example: ferry logout")
+  @OptionGroup var options: ServerOptions
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      try await server.signOut()
+      print("Signed out.")
+    }
+  }
+}
+
+struct WhoAmI: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "whoami", abstract: "Shows who is signed in, and with which roles.", discussion: "Example: ferry whoami")
+  @OptionGroup var options: ServerOptions
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      let user = try await Auth.Client(server.channel).whoAmI(WhoAmIRequest(), server.signedIn())
+      guard !options.json else { return print(user.jsonString()) }
+      let roles = user.roles.map(Printing.name).joined(separator: ", ")
+      print("\(user.userName) (\(user.person?.name ?? "")), roles: \(roles)")
+    }
+  }
+}
+
+struct UserCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "user", abstract: "Adds and lists people (role admin).", subcommands: [Add.self, All.self],
+    defaultSubcommand: All.self)
+
+  struct Add: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Adds a person.",
+      discussion: "Example: ferry user add ada --name 'Ada Lovelace' --email ada@example.com --role requester")
+    @OptionGroup var options: ServerOptions
+    @Argument(help: "User name to sign in with.") var userName: String
+    @Option(help: "Full name.") var name: String
+    @Option(help: "Address for notifications.") var email = ""
+    @Option(help: "requester, approver, operator, auditor or admin; may be repeated.") var role: [String] = ["requester"]
+    @Option(help: "File that holds the first password. Default: FERRY_NEW_PASSWORD, else it is asked for.")
+    var passwordFile: String?
+
+    func run() async throws {
+      let password = try Secret.password(
+        file: passwordFile, environment: "FERRY_NEW_PASSWORD", prompt: "First password of \(userName):")
+      let roles = try role.map { try Role.parse($0, prefix: "ROLE_") }
+      try await Server.run(options) { server in
+        let user = try await Auth.Client(server.channel).createUser(
+          .with {
+            $0.userName = userName
+            $0.name = name
+            $0.email = email
+            $0.roles = roles
+            $0.password = password
+          }, server.signedIn())
+        print(options.json ? user.jsonString() : "Added \(user.userName).")
+      }
+    }
+  }
+
+  struct All: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "list", abstract: "Lists people.", discussion: "Example: ferry user list")
+    @OptionGroup var options: ServerOptions
+
+    func run() async throws {
+      try await Server.run(options) { server in
+        let users = try await Auth.Client(server.channel).listUsers(ListUsersRequest(), server.signedIn())
+        guard !options.json else { return print(users.jsonString()) }
+        Printing.table(
+          ["USER", "NAME", "EMAIL", "ROLES", "STATE"],
+          users.users.map { user in
+            [
+              user.userName, user.person?.name ?? "", user.person?.email ?? "",
+              user.roles.map(Printing.name).joined(separator: ","), user.disabled ? "disabled" : "active",
+            ]
+          })
+      }
+    }
+  }
+}

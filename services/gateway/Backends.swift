@@ -1,0 +1,43 @@
+// The services behind the gateway: one channel each, and how long the gateway waits for them.
+import FerryAPI
+import RPC
+
+struct Backends: Sendable {
+  let auth: ClientChannel
+  let ticketing: ClientChannel
+  let storageBroker: ClientChannel
+  let transfer: ClientChannel
+  let notification: ClientChannel
+  let assist: ClientChannel
+
+  /// - Parameter channel: Gives the channel to the service of a name, as ServiceKit names it.
+  init(_ channel: (String) -> ClientChannel) {
+    auth = channel("auth")
+    ticketing = channel("ticketing")
+    storageBroker = channel("storage-broker")
+    transfer = channel("transfer")
+    notification = channel("notification")
+    assist = channel("assist")
+  }
+
+  /// Every service with its name and the gRPC service that it serves, in the order in which they start.
+  var all: [(name: String, service: String, channel: ClientChannel)] {
+    [
+      ("auth", Auth.service.fullName, auth), ("ticketing", Ticketing.service.fullName, ticketing),
+      ("storage-broker", StorageBroker.service.fullName, storageBroker),
+      ("transfer", Transfer.service.fullName, transfer),
+      ("notification", Notifications.service.fullName, notification),
+      ("assist", Assist.service.fullName, assist),
+    ]
+  }
+}
+
+/// How long the gateway waits for an answer.
+enum Patience {
+  /// A part of a dashboard or a journey: a page waits for the slowest of them.
+  static let part = Duration.seconds(5)
+  static let healthCheck = Duration.seconds(2)
+  static let call = Duration.seconds(30)
+  /// Calls that themselves go out to a cloud or to a customer's server.
+  static let outward = Duration.seconds(120)
+}

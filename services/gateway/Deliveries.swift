@@ -1,0 +1,148 @@
+// Deliveries: plan, start, list, look, follow, cancel, retry, and the receipt with its key.
+import FerryAPI
+import Hummingbird
+import RPC
+
+enum Deliveries {
+  static func routes(_ streams: EventStreams) -> [Route] {
+    [
+      .post("deliveries", start),
+      .get("deliveries", list),
+      .post("deliveries/plan", plan),
+      .get("deliveries/{id}", journey),
+      .get("deliveries/{id}/files", files),
+      .get("deliveries/{id}/events") { try await events($0, streams) },
+      .post("deliveries/{id}/cancel", cancel),
+      .post("deliveries/{id}/retry", retry),
+      .get("deliveries/{id}/receipt", receipt),
+      .get("receipt-key", receiptKey),
+    ]
+  }
+
+  /// The body is a StartDeliveryRequest; the header Idempotency-Key, where there is one, counts as its key.
+  @Sendable static func start(_ call: RestCall) async throws -> Response {
+    var request: StartDeliveryRequest = try await call.body()
+    if let key = call.request.headers.value("idempotency-key") {
+      guard !key.isEmpty, key.utf8.count <= idempotencyKeyBytes else {
+        throw RestCall.bad(
+          "Idempotency-Key is not a text of 1 to \(idempotencyKeyBytes) bytes.",
+          next: "Send a random one, such as a UUID.")
+      }
+      request.idempotencyKey = key
+    }
+    let delivery = try await call.backends.transfer.unary(
+      Transfer.startDelivery, request, call.onward(Patience.outward))
+    var response = call.json(delivery, status: .created)
+    response.headers[.location] = "\(RestAPI.prefix)/deliveries/\(delivery.id)"
+    return response
+  }
+
+  static let idempotencyKeyBytes = 255
+
+  @Sendable static func plan(_ call: RestCall) async throws -> Response {
+    let request: PlanDeliveryRequest = try await call.body()
+    return call.json(
+      try await call.backends.transfer.unary(Transfer.planDelivery, request, call.onward(Patience.outward)))
+  }
+
+  @Sendable static func list(_ call: RestCall) async throws -> Response {
+    var request = ListDeliveriesRequest()
+    request.status = try call.choice("status")
+    request.pageSize = try call.pageSize()
+    request.pageToken = call.query("pageToken")
+    return call.json(try await call.backends.transfer.unary(Transfer.listDeliveries, request, call.onward()))
+  }
+
+  @Sendable static func journey(_ call: RestCall) async throws -> Response {
+    call.json(try await Overview(backends: call.backends).journey(try call.path("id"), call.onward()))
+  }
+
+  @Sendable static func files(_ call: RestCall) async throws -> Response {
+    var request = ListDeliveryFilesRequest()
+    request.deliveryID = try call.path("id")
+    request.pageSize = try call.pageSize()
+    request.pageToken = call.query("pageToken")
+    return call.json(try await call.backends.transfer.unary(Transfer.listDeliveryFiles, request, call.onward()))
+  }
+
+  @Sendable static func cancel(_ call: RestCall) async throws -> Response {
+    var request: CancelDeliveryRequest = try await call.body()
+    request.id = try call.path("id")
+    return call.json(try await call.backends.transfer.unary(Transfer.cancelDelivery, request, call.onward()))
+  }
+
+  @Sendable static func retry(_ call: RestCall) async throws -> Response {
+    var request: RetryDeliveryRequest = try await call.body()
+    request.id = try call.path("id")
+    return call.json(try await call.backends.transfer.unary(Transfer.retryDelivery, request, call.onward()))
+  }
+
+  /// The signed receipt as a file: a JSON Web Signature in its flattened JSON form (RFC 7515 section 7.2.2).
+  @Sendable static func receipt(_ call: RestCall) async throws -> Response {
+    let id = try call.path("id")
+    let receipt = try await call.backends.transfer.unary(
+      Transfer.getReceipt, .with { $0.deliveryID = id }, call.onward())
+    var response = Response(
+      status: .ok, headers: [.contentType: "application/jose+json", .cacheControl: "no-store"],
+      body: ResponseBody(byteBuffer: ByteBuffer(string: receipt.jwsJSON)))
+    let name = fileName(receipt.receipt?.userTicket.nonEmpty ?? id)
+    response.headers[.contentDisposition] = "attachment; filename=\"fileferry-receipt-\(name).json\""
+    return response
+  }
+
+  /// Only what is harmless in a header and in a file system.
+  static func fileName(_ text: String) -> String {
+    String(
+      decoding: text.utf8.filter { byte in
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+          UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }, as: UTF8.self)
+  }
+
+  @Sendable static func receiptKey(_ call: RestCall) async throws -> Response {
+    let key = try await call.backends.transfer.unary(Transfer.getReceiptKey, GetReceiptKeyRequest(), call.anonymous())
+    return Response(
+      status: .ok, headers: [.contentType: "application/jwk+json", .cacheControl: "no-store"],
+      body: ResponseBody(byteBuffer: ByteBuffer(string: key.jwkJSON)))
+  }
+
+  /// Server-sent events, until the delivery has ended. The delivery is asked for first, so that one that is missing or
+  /// not the caller's is an HTTP error and not a stream that breaks.
+  static func events(_ call: RestCall, _ streams: EventStreams) async throws -> Response {
+    let id = try call.path("id")
+    let resume = try EventStreams.lastEventID(call)
+    let delivery = try await call.backends.transfer.unary(
+      Transfer.getDelivery, .with { $0.id = id }, call.onward(Patience.part))
+    // All has been told: 204 makes a browser stop reconnecting (WHATWG HTML, 9.2.3).
+    if let resume, delivery.status.isOver, resume >= delivery.sequence { return RestCall.empty }
+    let channel = call.backends.transfer
+    let options = call.streaming()
+    return try streams.response(call) { () async throws(RPCError) -> ResponseStream<DeliveryEvent> in
+      try await channel.serverStreaming(
+        Transfer.watchDelivery,
+        .with {
+          $0.id = id
+          $0.afterSequence = resume ?? 0
+        }, options)
+    } event: { (event: DeliveryEvent) in
+      EventFrame(id: event.sequence, event: event.kind.eventName, data: event.jsonString())
+    }
+  }
+}
+
+extension DeliveryStatus {
+  var isOver: Bool { [.succeeded, .failed, .cancelled].contains(self) }
+}
+
+extension DeliveryEventKind {
+  /// The event's name: "state", "progress", "retry", "note", "ended".
+  var eventName: String {
+    let name = Self.descriptor.name(of: rawValue) ?? ""
+    let prefix = "DELIVERY_EVENT_KIND_"
+    return name.hasPrefix(prefix) && self != .unspecified ? name.dropFirst(prefix.count).lowercased() : "note"
+  }
+}

@@ -1,0 +1,50 @@
+// Saved destinations, and the test of one.
+import FerryAPI
+import Hummingbird
+
+enum DestinationRoutes {
+  static let routes: [Route] = [
+    .get("destinations", list),
+    .get("destinations/{name}", get),
+    .put("destinations/{name}", save),
+    .delete("destinations/{name}", delete),
+    .post("destinations:test", test),
+  ]
+
+  @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await destinations(call)) }
+
+  @Sendable static func get(_ call: RestCall) async throws -> Response {
+    let name = try call.path("name")
+    guard let found = try await destinations(call).destinations.first(where: { $0.name == name }) else {
+      throw ProblemDetails(
+        404, "NO_SUCH_DESTINATION", "There is no destination \(name).",
+        next: "List the destinations and use one of them.")
+    }
+    return call.json(found)
+  }
+
+  private static func destinations(_ call: RestCall) async throws -> ListDestinationsResponse {
+    try await call.backends.transfer.unary(Transfer.listDestinations, ListDestinationsRequest(), call.onward())
+  }
+
+  /// The body is a SaveDestinationRequest; the name in the path counts.
+  @Sendable static func save(_ call: RestCall) async throws -> Response {
+    var request: SaveDestinationRequest = try await call.body()
+    var destination = request.destination ?? FerryAPI.Destination()
+    destination.name = try call.path("name")
+    request.destination = destination
+    return call.json(try await call.backends.transfer.unary(Transfer.saveDestination, request, call.onward()))
+  }
+
+  @Sendable static func delete(_ call: RestCall) async throws -> Response {
+    let name = try call.path("name")
+    _ = try await call.backends.transfer.unary(Transfer.deleteDestination, .with { $0.name = name }, call.onward())
+    return RestCall.empty
+  }
+
+  @Sendable static func test(_ call: RestCall) async throws -> Response {
+    let request: TestDestinationRequest = try await call.body()
+    return call.json(
+      try await call.backends.transfer.unary(Transfer.testDestination, request, call.onward(Patience.outward)))
+  }
+}

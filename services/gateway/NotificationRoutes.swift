@@ -1,0 +1,51 @@
+// The caller's notifications: list, mark as read, follow, and the channels that carry them.
+import FerryAPI
+import Hummingbird
+import RPC
+
+enum NotificationRoutes {
+  static func routes(_ streams: EventStreams) -> [Route] {
+    [
+      .get("notifications", list),
+      .post("notifications/read", markRead),
+      .get("notifications/events") { try await events($0, streams) },
+      .get("notifications/channels", channels),
+    ]
+  }
+
+  @Sendable static func list(_ call: RestCall) async throws -> Response {
+    var request = ListNotificationsRequest()
+    request.unreadOnly = try call.flag("unreadOnly")
+    request.deliveryID = call.query("deliveryId")
+    request.pageSize = try call.pageSize()
+    request.pageToken = call.query("pageToken")
+    return call.json(
+      try await call.backends.notification.unary(Notifications.listNotifications, request, call.onward()))
+  }
+
+  @Sendable static func markRead(_ call: RestCall) async throws -> Response {
+    let request: MarkReadRequest = try await call.body()
+    _ = try await call.backends.notification.unary(Notifications.markRead, request, call.onward())
+    return RestCall.empty
+  }
+
+  @Sendable static func channels(_ call: RestCall) async throws -> Response {
+    call.json(
+      try await call.backends.notification.unary(Notifications.listChannels, ListChannelsRequest(), call.onward()))
+  }
+
+  /// Server-sent events, one a notification. A short list is asked for first, so that a refusal is an HTTP error.
+  static func events(_ call: RestCall, _ streams: EventStreams) async throws -> Response {
+    let resume = try EventStreams.lastEventID(call) ?? 0
+    _ = try await call.backends.notification.unary(
+      Notifications.listNotifications, .with { $0.pageSize = 1 }, call.onward(Patience.part))
+    let channel = call.backends.notification
+    let options = call.streaming()
+    return try streams.response(call) { () async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
+      try await channel.serverStreaming(
+        Notifications.watchNotifications, .with { $0.afterSequence = resume }, options)
+    } event: { (notification: FerryAPI.Notification) in
+      EventFrame(id: notification.sequence, event: "notification", data: notification.jsonString())
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// Signing in, renewing, signing out, and who one is. A program gets the tokens in the body and sends them as it likes;
+// a browser (known by the page's header) gets them as cookies, and the body holds none.
+import FerryAPI
+import FoundationEssentials
+import Hummingbird
+import RPC
+
+enum Sessions {
+  static let routes: [Route] = [
+    Route(method: .post, path: "sessions", checksChange: false, answer: signIn),
+    Route(method: .post, path: "sessions/refresh", checksChange: false, answer: refresh),
+    Route(method: .delete, path: "sessions/current", checksChange: false, answer: signOut),
+    .get("me", whoAmI),
+  ]
+
+  @Sendable static func signIn(_ call: RestCall) async throws -> Response {
+    let asBrowser = try isBrowser(call)
+    let session = try await call.backends.auth.unary(Auth.signIn, try await call.body(), call.anonymous())
+    return try answer(session, call, asBrowser)
+  }
+
+  @Sendable static func refresh(_ call: RestCall) async throws -> Response {
+    let asBrowser = try isBrowser(call)
+    var request: RefreshRequest = try await call.body()
+    if asBrowser {
+      guard let token = BrowserSession.cookie(.refresh, in: call.request.headers) else {
+        throw ProblemDetails(401, "SESSION_ENDED", "There is no session to renew.", next: "Sign in.")
+      }
+      request.refreshToken = token
+    }
+    do {
+      return try answer(
+        try await call.backends.auth.unary(Auth.refresh, request, call.anonymous()), call, asBrowser)
+    } catch let error as RPCError where asBrowser && error.code == .unauthenticated {
+      // The session is over: its cookies go, so that the page asks to sign in once and not again and again.
+      var response = ProblemDetails(error).response()
+      response.setCookies(BrowserSession.endedCookies(secure: BrowserSession.isSecure(call.request.headers)))
+      return response
+    }
+  }
+
+  @Sendable static func signOut(_ call: RestCall) async throws -> Response {
+    let asBrowser = try isBrowser(call)
+    var request: SignOutRequest = try await call.body()
+    if asBrowser { request.refreshToken = BrowserSession.cookie(.refresh, in: call.request.headers) ?? "" }
+    _ = try await call.backends.auth.unary(Auth.signOut, request, call.onward())
+    var response = RestCall.empty
+    if asBrowser {
+      response.setCookies(BrowserSession.endedCookies(secure: BrowserSession.isSecure(call.request.headers)))
+    }
+    return response
+  }
+
+  @Sendable static func whoAmI(_ call: RestCall) async throws -> Response {
+    call.json(try await call.backends.auth.unary(Auth.whoAmI, WhoAmIRequest(), call.onward()))
+  }
+
+  /// Whether the page is calling; then the request must also come from its own origin. A request with cookies but
+  /// without the page's header is refused here, so that no other site can end or swap a session.
+  private static func isBrowser(_ call: RestCall) throws(ProblemDetails) -> Bool {
+    let headers = call.request.headers
+    let hasCookie = [.access, .refresh].contains { BrowserSession.cookie($0, in: headers) != nil }
+    if case .bearer = call.credential { return false }
+    guard BrowserSession.isPage(headers) || hasCookie else { return false }
+    try BrowserSession.checkChange(headers)
+    return true
+  }
+
+  private static func answer(_ session: Session, _ call: RestCall, _ asBrowser: Bool) throws -> Response {
+    guard asBrowser else { return call.json(session) }
+    var shown = session
+    shown.accessToken = ""
+    shown.refreshToken = ""
+    var response = call.json(shown)
+    response.setCookies(
+      BrowserSession.cookies(
+        for: session, now: Int64(Date().timeIntervalSince1970),
+        secure: BrowserSession.isSecure(call.request.headers)))
+    return response
+  }
+}
+
+extension Response {
+  /// Each cookie is a header of its own (RFC 6265 section 3).
+  mutating func setCookies(_ lines: [String]) { headers[values: .setCookie] = lines }
+}

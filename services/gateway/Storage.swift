@@ -1,0 +1,73 @@
+// Connections to object storage, and what is in them.
+import FerryAPI
+import Hummingbird
+
+enum Storage {
+  static let routes: [Route] = [
+    .get("connections", list),
+    .get("connections/{name}", get),
+    .put("connections/{name}", save),
+    .delete("connections/{name}", delete),
+    .get("connections/{name}/buckets", buckets),
+    .get("connections/{name}/buckets/{bucket}/objects", objects),
+    .get("providers", providers),
+  ]
+
+  @Sendable static func providers(_ call: RestCall) async throws -> Response {
+    call.json(
+      try await call.backends.storageBroker.unary(StorageBroker.listProviders, ListProvidersRequest(), call.onward()))
+  }
+
+  @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await connections(call)) }
+
+  @Sendable static func get(_ call: RestCall) async throws -> Response {
+    let name = try call.path("name")
+    guard let found = try await connections(call).connections.first(where: { $0.name == name }) else {
+      throw ProblemDetails(
+        404, "NO_SUCH_CONNECTION", "There is no connection \(name).", next: "List the connections and use one of them.")
+    }
+    return call.json(found)
+  }
+
+  private static func connections(_ call: RestCall) async throws -> ListConnectionsResponse {
+    try await call.backends.storageBroker.unary(StorageBroker.listConnections, ListConnectionsRequest(), call.onward())
+  }
+
+  /// The body is a SaveConnectionRequest; the name in the path counts.
+  @Sendable static func save(_ call: RestCall) async throws -> Response {
+    var request: SaveConnectionRequest = try await call.body()
+    var connection = request.connection ?? Connection()
+    connection.name = try call.path("name")
+    request.connection = connection
+    return call.json(
+      try await call.backends.storageBroker.unary(StorageBroker.saveConnection, request, call.onward(Patience.outward)))
+  }
+
+  @Sendable static func delete(_ call: RestCall) async throws -> Response {
+    let name = try call.path("name")
+    _ = try await call.backends.storageBroker.unary(
+      StorageBroker.deleteConnection, .with { $0.name = name }, call.onward())
+    return RestCall.empty
+  }
+
+  @Sendable static func buckets(_ call: RestCall) async throws -> Response {
+    var request = ListBucketsRequest()
+    request.connection = try call.path("name")
+    request.pageSize = try call.pageSize()
+    request.pageToken = call.query("pageToken")
+    return call.json(
+      try await call.backends.storageBroker.unary(StorageBroker.listBuckets, request, call.onward(Patience.outward)))
+  }
+
+  @Sendable static func objects(_ call: RestCall) async throws -> Response {
+    var request = ListObjectsRequest()
+    request.connection = try call.path("name")
+    request.bucket = try call.path("bucket")
+    request.prefix = call.query("prefix")
+    request.delimiter = call.query("delimiter")
+    request.pageSize = try call.pageSize()
+    request.pageToken = call.query("pageToken")
+    return call.json(
+      try await call.backends.storageBroker.unary(StorageBroker.listObjects, request, call.onward(Patience.outward)))
+  }
+}

@@ -1,0 +1,145 @@
+// The page's frame: who is signed in, which page the hash names, and the top bar. Each page is a function that fills
+// the main element and may return a function to call when the reader leaves it.
+import { get, query, signOut } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { number } from "./format.js";
+import { deliveriesPage, notificationsPage, ticketPage, ticketsPage, watchNotifications } from "./pages/lists.js";
+import { deliveryPage } from "./pages/delivery.js";
+import { homePage } from "./pages/home.js";
+import { errorBox } from "./pages/parts.js";
+import { signInPage } from "./pages/signin.js";
+import { startPage } from "./pages/start.js";
+import { text } from "./text.js";
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const who = document.getElementById("who");
+
+const pages = [
+  [/^\/?$/, homePage, "/"],
+  [/^\/new$/, startPage, "/new"],
+  [/^\/deliveries$/, deliveriesPage, "/deliveries"],
+  [/^\/deliveries\/([^/]+)$/, deliveryPage, "/deliveries"],
+  [/^\/tickets$/, ticketsPage, "/tickets"],
+  [/^\/tickets\/([^/]+)$/, ticketPage, "/tickets"],
+  [/^\/notifications$/, notificationsPage, "/notifications"],
+];
+const links = [["/", text.nav.home], ["/new", text.nav.start], ["/deliveries", text.nav.deliveries],
+  ["/tickets", text.nav.tickets],
+  ["/notifications", text.nav.notifications]];
+
+let user = null;
+let leave = null;
+let stopWatching = null;
+let unread = 0;
+const counter = h("span", { class: "count", hidden: true });
+
+const go = (hash) => { location.hash = hash.replace(/^#/, ""); };
+
+/** "#/deliveries?status=FAILED" as its path and its parameters. */
+function place() {
+  const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
+  return { path: path || "/", params: new URLSearchParams(search) };
+}
+
+function show() {
+  if (!user) return;
+  leave?.();
+  leave = null;
+  const { path, params } = place();
+  const found = pages.map(([pattern, page, section]) => ({ match: path.match(pattern), page, section })).find((one) =>
+    one.match);
+  main.replaceChildren();
+  if (found) {
+    const done = found.page(main, { params, go, user, id: found.match[1] ? decodeURIComponent(found.match[1])
+      : undefined });
+    leave = typeof done === "function" ? done : null;
+  } else {
+    fill(main, h("p", { class: "empty" }, text.notFound));
+  }
+  for (const link of nav.querySelectorAll("a")) {
+    if (link.dataset.section === found?.section) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const name = links.find(([section]) => section === found?.section)?.[1];
+  document.title = name ? `${name} · ${text.app}` : text.app;
+  window.scrollTo(0, 0);
+}
+
+function showBar() {
+  nav.hidden = !user;
+  who.hidden = !user;
+  if (!user) return;
+  fill(nav, links.map(([section, label]) => {
+    const link = h("a", { href: `#${section}` }, label, section === "/notifications" ? counter : null);
+    link.dataset.section = section;
+    return link;
+  }));
+  fill(who, h("span", { class: "name" }, user.person?.name || user.userName),
+    button(text.signOut, leaveSession, { class: "plain" }));
+}
+
+function countUnread(value) {
+  unread = value;
+  counter.textContent = value > 99 ? "99+" : String(value);
+  counter.hidden = value === 0;
+  counter.setAttribute("aria-label", text.home.unread(value));
+}
+
+async function signedIn(person) {
+  user = person;
+  showBar();
+  show();
+  let after = 0;
+  try {
+    const page = await get(query("notifications", { pageSize: 1 }));
+    countUnread(number(page.unread));
+    after = number(page.notifications?.[0]?.sequence);
+  } catch { countUnread(0); }  // The bar goes without its count; the notifications page says what is wrong.
+  stopWatching?.();
+  stopWatching = user ? watchNotifications(after) : null;
+}
+
+function signedOut(ended) {
+  leave?.();
+  leave = null;
+  stopWatching?.();
+  stopWatching = null;
+  user = null;
+  showBar();
+  document.title = `${text.signIn.title} · ${text.app}`;
+  signInPage(main, { ended, onSignedIn: signedIn });
+}
+
+async function leaveSession() {
+  try {
+    await signOut();
+    signedOut(false);
+  } catch (error) {
+    if (error.status === 401) return signedOut(false);
+    main.prepend(errorBox(error));
+  }
+}
+
+async function begin() {
+  fill(main, h("p", { class: "empty" }, text.loading));
+  try {
+    signedIn(await get("me"));
+  } catch (error) {
+    if (!error.status || error.status >= 500) fill(main, errorBox(error, { again: begin }));
+    else if (main.querySelector("form") === null) signedOut(false);
+  }
+}
+
+window.addEventListener("hashchange", () => {
+  show();
+  main.focus({ preventScroll: true });
+});
+window.addEventListener("fileferry:signed-out", () => signedOut(user !== null));
+window.addEventListener("fileferry:unread", (event) => countUnread(event.detail));
+window.addEventListener("fileferry:notification", (event) => { if (!event.detail.read) countUnread(unread + 1); });
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+begin();

@@ -1,0 +1,125 @@
+// Where a delivery goes: a saved destination or a server spelled out, its test step by step, and its host key, which is
+// shown, compared by a person, and pinned.
+import { get, post } from "../api.js";
+import { announce, button, choices, field, fill, h, mark, select } from "../dom.js";
+import { text } from "../text.js";
+import { credentialFields } from "./credentials.js";
+import { errorBox } from "./parts.js";
+
+const words = text.start;
+const defaultPort = 22;
+
+export function destinationPart() {
+  let kind = "saved";
+  let saved = [];
+  const choice = select([["", words.chooseSaved]], "");
+  const path = h("input", { spellcheck: "false", autocapitalize: "none" });
+  const host = h("input", { spellcheck: "false", autocapitalize: "none", inputmode: "url" });
+  const port = h("input", { inputmode: "numeric", value: String(defaultPort) });
+  const user = h("input", { spellcheck: "false", autocapitalize: "none", autocomplete: "off" });
+  const directory = h("input", { spellcheck: "false", autocapitalize: "none" });
+  const hostKey = h("input", { spellcheck: "false", autocapitalize: "none", placeholder: "SHA256:…" });
+  const secrets = credentialFields();
+  const result = h("div", { "aria-live": "polite" });
+  const kindSlot = h("div", {});
+  const savedPart = h("div", { class: "gap grid" }, field(words.saved, choice),
+    field(words.path, path, { hint: words.pathHint }));
+  const ownPart = h("div", { class: "gap", hidden: true },
+    h("div", { class: "grid" }, field(words.host, host), field(words.port, port), field(words.user, user),
+      field(words.directory, directory, { hint: words.directoryHint })),
+    h("div", { class: "gap" }, secrets.element),
+    h("div", { class: "gap" }, field(words.hostKey, hostKey, { hint: words.hostKeyHint })));
+  const element = h("fieldset", { class: "card" }, h("legend", {}, words.where), kindSlot, savedPart, ownPart,
+    h("div", { class: "row gap" }, button(words.test, test)), result);
+  setKind("saved");
+  load();
+
+  async function load() {
+    try {
+      saved = (await get("destinations")).destinations ?? [];
+      fill(choice, h("option", { value: "" }, saved.length ? words.chooseSaved : words.noSaved),
+        saved.map((one) => h("option", { value: one.name }, `${one.name} (${one.url})`)));
+      if (saved.length === 0) setKind("own");
+    } catch (error) { fill(result, errorBox(error, { again: load })); }
+  }
+
+  function setKind(value) {
+    kind = value;
+    savedPart.hidden = kind !== "saved";
+    ownPart.hidden = kind !== "own";
+    fill(kindSlot, choices(words.kind, [["saved", words.saved], ["own", words.spelled]], kind, (picked) => {
+      setKind(picked);
+      kindSlot.querySelector(`[value="${picked}"]`).focus();
+    }));
+    result.replaceChildren();
+  }
+
+  /** "sftp://user@host:port/dir", with what has a meaning in a URL escaped. */
+  function url() {
+    const name = host.value.trim();
+    const bare = name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
+    const folder = directory.value.trim();
+    const rooted = folder === "" || folder.startsWith("/") ? folder : `/${folder}`;
+    return `sftp://${encodeURIComponent(user.value.trim())}@${bare}:${port.value.trim() || defaultPort}`
+      + rooted.split("/").map((one) => encodeURIComponent(one).replace(/^%7E/i, "~")).join("/");
+  }
+
+  function destination() {
+    if (kind === "saved") return { name: choice.value };
+    const fingerprints = hostKey.value.split(/[\s,]+/).filter(Boolean);
+    return { url: url(), hostKeys: { fingerprints } };
+  }
+
+  /** What still lacks, as [input, message] pairs. `forTest` leaves out the host key, which a test is there to find. */
+  function lacking(forTest) {
+    if (kind === "saved") return choice.value ? [] : [[choice, words.needs.saved]];
+    const found = [];
+    if (!host.value.trim()) found.push([host, words.needs.host]);
+    const portNumber = Number(port.value.trim() || defaultPort);
+    if (!Number.isInteger(portNumber) || portNumber < 1 || portNumber > 65535) found.push([port, words.needs.port]);
+    if (!user.value.trim()) found.push([user, words.needs.user]);
+    const secret = secrets.lacking();
+    if (secret) found.push(secret);
+    if (!forTest && !hostKey.value.trim()) found.push([hostKey, words.needs.hostKey]);
+    return found;
+  }
+
+  async function test() {
+    const wrong = lacking(true);
+    for (const [input, message] of wrong) mark(input, message);
+    if (wrong.length) return wrong[0][0].focus();
+    fill(result, h("p", { class: "soft gap" }, words.testing));
+    try {
+      const answer = await post("destinations:test", kind === "saved" ? { destination: destination() }
+        : { destination: destination(), credentials: secrets.value() });
+      fill(result, outcome(answer), stepList(answer.steps ?? []), keyPart(answer.hostKey));
+      announce(answer.ok ? words.tested : words.notTested);
+    } catch (error) { fill(result, errorBox(error)); }
+  }
+
+  const outcome = (answer) => h("div", { class: `note gap ${answer.ok ? "good" : "warn"}` },
+    h("strong", {}, answer.ok ? words.tested : words.notTested));
+
+  const stepList = (steps) => h("ol", { class: "steps" },
+    steps.map((step) => h("li", { class: step.ok ? "" : "failed" },
+    h("span", { class: "mark", "aria-hidden": "true" }, step.ok ? "✓" : "✕"), h("b", {}, step.name),
+    h("span", { class: "about" }, step.ok ? step.detail : [step.problem?.message || step.detail,
+      step.problem?.nextStep].filter(Boolean).join(" ")),
+    h("span", { class: "soft small right" }, `${(Number(step.durationUs ?? 0) / 1000).toFixed(0)} ms`))));
+
+  function keyPart(shown) {
+    if (!shown || kind === "saved") return null;
+    const pinned = hostKey.value.split(/[\s,]+/).filter(Boolean);
+    if (pinned.includes(shown)) return h("p", { class: "small soft gap" }, words.pinned);
+    return h("div", { class: "note warn gap" }, h("strong", {}, pinned.length ? words.changed : words.shown),
+      h("p", {}, h("code", {}, shown)),
+      h("p", {}, words.compare), h("div", { class: "gap" }, button(words.pin, async () => {
+        hostKey.value = shown;
+        mark(hostKey, "");
+        await test();
+      })));
+  }
+
+  return { element, lacking, destination, credentials: () => kind === "own" ? secrets.value() : null,
+    path: () => kind === "saved" ? path.value.trim() : "" };
+}

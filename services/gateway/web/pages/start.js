@@ -1,0 +1,171 @@
+// Starting a delivery: what, where to, and about the request. The chosen connection, bucket, folder and files are kept
+// in the hash, so that a reload keeps the place; passwords and keys are kept nowhere.
+import { get, idempotencyKey, part, post, query } from "../api.js";
+import { announce, button, choices, field, fill, h, mark, select } from "../dom.js";
+import { bytes, count } from "../format.js";
+import { text } from "../text.js";
+import { objectBrowser } from "./browser.js";
+import { destinationPart } from "./destination.js";
+import { errorBox, heading, problemBox } from "./parts.js";
+
+const words = text.start;
+const bucketPages = 10;
+const groupKey = "fileferry.assignmentGroup";
+const selectionsInHash = 50;
+
+export function startPage(root, { params, go }) {
+  const state = { connection: params.get("connection") ?? "", bucket: params.get("bucket") ?? "",
+    prefix: params.get("prefix") ?? "",
+    selections: params.getAll("file") };
+  let environment = "DEV";
+  let key = idempotencyKey();
+  let keyFor = "";
+  const connection = select([], "");
+  const bucket = select([["", words.chooseBucket]], "");
+  const browserSlot = h("div", { class: "gap" });
+  const sourceMessage = h("div", {});
+  const filesWrong = h("p", { class: "wrong", role: "alert", hidden: true }, words.needs.files);
+  const group = h("input", { value: localStorage.getItem(groupKey) ?? "", autocomplete: "off" });
+  const priority = select(Object.entries(words.priorities), "NORMAL");
+  const conflict = select(Object.entries(words.conflicts), "OVERWRITE");
+  const title = h("input", { autocomplete: "off" });
+  const description = h("textarea", { rows: 3 });
+  const target = destinationPart();
+  const outcome = h("div", { "aria-live": "polite" });
+  connection.addEventListener("change", () => {
+    Object.assign(state, { connection: connection.value, bucket: "", prefix: "", selections: [] });
+    keepPlace();
+    loadBuckets();
+  });
+  bucket.addEventListener("change", () => {
+    Object.assign(state, { bucket: bucket.value, prefix: "", selections: [] });
+    keepPlace();
+    showBrowser();
+  });
+
+  fill(root, heading(words.title, words.lead),
+    h("fieldset", { class: "card" }, h("legend", {}, words.what),
+      h("div", { class: "grid" }, field(words.connection, connection), field(words.bucket, bucket)), sourceMessage,
+        browserSlot, filesWrong),
+    target.element,
+    h("fieldset", { class: "card" }, h("legend", {}, words.about), h("div", { class: "grid" },
+      h("div", { class: "wide" }, choices(words.environment, Object.entries(words.environments), environment,
+        (value) => { environment = value; })),
+      field(words.group, group, { hint: words.groupHint }), field(words.priority, priority),
+        field(words.conflict, conflict),
+      field(words.ticketTitle, title, { hint: words.written, wide: true }),
+        field(words.description, description, { hint: words.written, wide: true }))),
+    outcome, h("div", { class: "row" }, button(words.go, start, { class: "main" }), button(words.plan, plan)));
+  loadConnections();
+
+  function keepPlace() {
+    const search = new URLSearchParams();
+    for (const name of ["connection", "bucket", "prefix"]) if (state[name]) search.set(name, state[name]);
+    for (const one of state.selections.slice(0, selectionsInHash)) search.append("file", one);
+    history.replaceState(null, "", `#/new?${search}`);
+    filesWrong.hidden = true;
+  }
+
+  async function loadConnections() {
+    try {
+      const names = ((await get("connections")).connections ?? []).map((one) => one.name);
+      if (names.length === 0) return fill(sourceMessage, h("div", { class: "note warn gap" }, words.noConnections));
+      fill(connection, names.map((name) => h("option", { value: name }, name)));
+      if (!names.includes(state.connection)) {
+        const fallback = names.includes("default") ? "default" : names[0];
+        Object.assign(state, { connection: fallback, bucket: "", prefix: "", selections: [] });
+      }
+      connection.value = state.connection;
+      await loadBuckets();
+    } catch (error) { fill(sourceMessage, errorBox(error, { again: loadConnections })); }
+  }
+
+  async function loadBuckets() {
+    fill(bucket, h("option", { value: "" }, text.loading));
+    fill(sourceMessage);
+    browserSlot.replaceChildren();
+    const of = state.connection;
+    try {
+      const names = [];
+      let pageToken = "";
+      for (let page = 0; page < bucketPages; page += 1) {
+        const answer = await get(query(`connections/${part(of)}/buckets`, { pageToken }));
+        names.push(...(answer.buckets ?? []).map((one) => one.name));
+        pageToken = answer.nextPageToken ?? "";
+        if (!pageToken) break;
+      }
+      if (of !== state.connection) return;
+      if (state.bucket && !names.includes(state.bucket)) names.unshift(state.bucket);
+      if (!state.bucket && names.length === 1) state.bucket = names[0];
+      fill(bucket, h("option", { value: "" }, words.chooseBucket),
+        names.map((name) => h("option", { value: name }, name)));
+      bucket.value = state.bucket;
+      showBrowser();
+    } catch (error) {
+      fill(bucket, h("option", { value: "" }, words.chooseBucket));
+      fill(sourceMessage, errorBox(error, { again: loadBuckets }));
+    }
+  }
+
+  function showBrowser() {
+    mark(bucket, "");
+    fill(browserSlot, state.bucket ? objectBrowser(state, keepPlace) : null);
+  }
+
+  function body() {
+    const selections = state.selections.map((value) => ({
+      value, kind: value === "" || value.endsWith("/") ? "SELECTION_KIND_PREFIX" : "SELECTION_KIND_UNSPECIFIED",
+    }));
+    const request = {
+      assignmentGroup: group.value.trim(), environment: `ENVIRONMENT_${environment}`,
+        priority: `PRIORITY_${priority.value}`,
+      source: { connection: state.connection, bucket: state.bucket, selections }, destination: target.destination(),
+      options: { onConflict: `ON_CONFLICT_${conflict.value}` }, title: title.value.trim(),
+        description: description.value.trim(),
+      path: target.path(),
+    };
+    const credentials = target.credentials();
+    return credentials ? { request, credentials } : { request };
+  }
+
+  /** Marks what is missing, puts the reader at the first of it, and says whether all is there. */
+  function complete() {
+    const wrong = [];
+    if (!state.bucket) wrong.push([bucket, words.needs.bucket]);
+    filesWrong.hidden = !state.bucket || state.selections.length > 0;
+    wrong.push(...target.lacking(false));
+    if (!group.value.trim()) wrong.push([group, words.needs.group]);
+    for (const [input, message] of wrong) mark(input, message);
+    if (!filesWrong.hidden) filesWrong.scrollIntoView({ block: "center" });
+    else wrong[0]?.[0].focus();
+    if (wrong.length || !filesWrong.hidden) fill(outcome, h("div", { class: "note bad" }, words.wrong));
+    return wrong.length === 0 && filesWrong.hidden;
+  }
+
+  async function plan() {
+    if (!complete()) return;
+    fill(outcome, h("p", { class: "soft" }, text.loading));
+    try {
+      const answer = await post("deliveries/plan", body());
+      const what = words.planned(count(answer.files), bytes(answer.bytes), answer.destination ?? "");
+      fill(outcome, answer.problems?.length ? [h("p", {}, what, ". ", words.planBad),
+        answer.problems.map((one) => problemBox(one))]
+        : h("div", { class: "note good" }, h("strong", {}, what), h("p", {}, words.planGood)));
+    } catch (error) { fill(outcome, errorBox(error)); }
+  }
+
+  async function start() {
+    if (!complete()) return;
+    const request = body();
+    // The same request keeps its key, so that pressing again after a lost answer does not start a second delivery.
+    const stamp = JSON.stringify(request);
+    if (stamp !== keyFor) key = idempotencyKey();
+    keyFor = stamp;
+    try {
+      const delivery = await post("deliveries", request, { headers: { "Idempotency-Key": key } });
+      localStorage.setItem(groupKey, group.value.trim());
+      announce([delivery.userTicket, delivery.auditTicket].filter(Boolean).join(", "));
+      go(`#/deliveries/${part(delivery.id)}`);
+    } catch (error) { fill(outcome, errorBox(error)); }
+  }
+}

@@ -1,0 +1,318 @@
+// The calls of fileferry.v1.Transfer about deliveries: what they check, whom they let see what, and what they answer. The
+// work itself is the workflow's.
+import DocumentStore
+import FerryAPI
+import RPC
+import ServiceKit
+import Workflow
+
+struct DeliveryCalls: Sendable {
+  static let maxPageSize = 1000
+  static let defaultPageSize = 50
+  static let maxDeliveriesPage = 100
+  /// Records looked at for one page of a filtered list.
+  static let maxScan = 1000
+  static let eventsAtOnce = 100
+  /// How long a call waits for the tickets, or for a cancelled delivery's end, before it answers with what there is.
+  static let ticketWait = Duration.seconds(10)
+  static let cancelWait = Duration.seconds(5)
+  static let retryWait = Duration.seconds(5)
+
+  let workflow: DeliveryWorkflow
+  let engine: WorkflowEngine
+  let starter: DeliveryStarter
+
+  var archive: DeliveryArchive { workflow.archive }
+  var hub: WatchHub { workflow.hub }
+
+  func register(in router: inout Router) {
+    router.handle(Transfer.planDelivery) { q, c throws(RPCError) in try await PlanCall(calls: self).answer(q, c) }
+    router.handle(Transfer.startDelivery) { q, c throws(RPCError) in try await start(q, c) }
+    router.handle(Transfer.getDelivery) { q, c throws(RPCError) in try await visible(q.id, c) }
+    router.handle(Transfer.listDeliveries) { q, c throws(RPCError) in try await list(q, c) }
+    router.handle(Transfer.listDeliveryFiles) { q, c throws(RPCError) in try await listFiles(q, c) }
+    router.handle(Transfer.listChunks) { q, c throws(RPCError) in try await listChunks(q, c) }
+    router.handle(Transfer.watchDelivery) { q, c, w throws(RPCError) in try await watch(q, c, w) }
+    router.handle(Transfer.cancelDelivery) { q, c throws(RPCError) in try await cancel(q, c) }
+    router.handle(Transfer.retryDelivery) { q, c throws(RPCError) in try await retry(q, c) }
+    router.handle(Transfer.getReceipt) { q, c throws(RPCError) in try await receipt(q, c) }
+    let jwk = workflow.signer.jwk
+    router.handle(Transfer.getReceiptKey) { _, _ throws(RPCError) in ReceiptKey.with { $0.jwkJSON = jwk } }
+  }
+
+  // MARK: Who sees what
+
+  private static func seesAll(_ caller: Caller) -> Bool {
+    caller.has(anyOf: .operator, .auditor, .admin, .approver) || caller.isService
+  }
+
+  /// The delivery as it stands, or NOT_FOUND: also for one that is somebody else's, so that nobody learns of it.
+  private func visible(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let caller = try context.caller
+    guard let delivery = try await current(id), Self.seesAll(caller) || delivery.requester?.id == caller.id else {
+      throw .notFound(
+        "There is no delivery \(String(id.prefix(64)).debugDescription) that you may see.", next: "Check its id.",
+        subject: String(id.prefix(64)))
+    }
+    return delivery
+  }
+
+  /// For those who may change it: its owner, operators and administrators.
+  private func changeable(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let delivery = try await visible(id, context)
+    let caller = try context.caller
+    guard delivery.requester?.id == caller.id || caller.has(anyOf: .operator, .admin) else {
+      throw .denied(
+        "Only its requester, operators and administrators may change the delivery \(delivery.id).",
+        next: "Ask one of them.")
+    }
+    return delivery
+  }
+
+  func current(_ id: String) async throws(RPCError) -> Delivery? {
+    if let live = await hub.live(id) { return live }
+    return try await archive.delivery(id)
+  }
+
+  // MARK: Start
+
+  private func start(_ request: StartDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let caller = try context.caller
+    guard !caller.isService else {
+      throw .denied("A delivery is asked for by a person.", next: "Call it with a person's token.")
+    }
+    let wanted = try RequestCheck.check(request.request)
+    try RequestCheck.idempotencyKey(request.idempotencyKey)
+    let choice = try await DestinationChoice.resolve(
+      wanted.destination, path: wanted.path, given: request.credentials, store: workflow.destinations)
+    var delivery = Delivery()
+    delivery.id = RandomID.make(prefix: "dlv_")
+    delivery.request = wanted
+    delivery.status = .pending
+    delivery.requester = caller.person
+    delivery.states = StateTracker().states
+    delivery.destination = choice.url
+    delivery.createdAt = Timestamp(milliseconds: SystemTime.now())
+    if !request.idempotencyKey.isEmpty {
+      let first = try await archive.claim(request.idempotencyKey, of: caller.id, for: delivery.id)
+      if first != delivery.id {
+        if let known = try await archive.delivery(first) { return try await again(known, wanted) }
+        delivery.id = first  // the call that made it died before it wrote anything down
+      }
+    }
+    do throws(RPCError) { try await archive.create(delivery, request.credentials) } catch {
+      // Two calls with one key at once: the other one was quicker.
+      guard error.code == .aborted, let known = try await archive.delivery(delivery.id) else { throw error }
+      return try await again(known, wanted)
+    }
+    let watcher = hub.watch(delivery.id)
+    try await starter.start(delivery)
+    return try await settled(delivery.id, watcher, Self.ticketWait) { !$0.userTicket.isEmpty || $0.status.isEnded }
+  }
+
+  private func again(_ known: Delivery, _ wanted: DeliveryRequest) async throws(RPCError) -> Delivery {
+    guard known.request == wanted else {
+      throw .precondition(
+        "This idempotency key was used for another request, which made the delivery \(known.id).",
+        next: "Use a new key for a new request.", problem: "IDEMPOTENCY_KEY_REUSED")
+    }
+    return try await current(known.id) ?? known
+  }
+
+  /// The delivery once `isSettled`, or as it stands when the time is over.
+  private func settled(
+    _ id: String, _ watcher: AsyncStream<WatchHub.Signal>?, _ time: Duration,
+    _ isSettled: @escaping @Sendable (Delivery) -> Bool
+  ) async throws(RPCError) -> Delivery {
+    if let watcher {
+      let timer = Task {
+        // Only cancellation ends the sleep early; then nobody waits any more.
+        try? await Task.sleep(for: time)
+        hub.publish(id, sequence: 0)
+      }
+      defer { timer.cancel() }
+      let end = ContinuousClock.now + time
+      var last = try await current(id)
+      var signals = watcher.makeAsyncIterator()
+      while let delivery = last, !isSettled(delivery), ContinuousClock.now < end, await signals.next() != nil {
+        last = try await current(id)
+      }
+    }
+    guard let delivery = try await current(id) else { throw .fault("The delivery \(id) is gone from the journal.") }
+    return delivery
+  }
+
+  // MARK: Lists
+
+  private func list(
+    _ request: ListDeliveriesRequest, _ context: CallContext
+  ) async throws(RPCError) -> ListDeliveriesResponse {
+    let caller = try context.caller
+    let partition = Self.seesAll(caller) ? JournalKeys.all : JournalKeys.of(requester: caller.id)
+    let size = min(try Self.pageSize(request.pageSize), Self.maxDeliveriesPage)
+    var token = Self.token(request.pageToken)
+    var response = ListDeliveriesResponse()
+    var looked = 0
+    repeat {
+      let wanted = size - response.deliveries.count
+      let page = try await archive.page(partition, order: .descending, limit: wanted, after: token)
+      for document in page.documents {
+        guard let delivery = try await current(document.key.sort) else { continue }
+        if request.status == .unspecified || delivery.status == request.status { response.deliveries.append(delivery) }
+      }
+      looked += page.documents.count
+      token = page.next
+    } while token != nil && response.deliveries.count < size && looked < Self.maxScan
+    response.nextPageToken = token?.rawValue ?? ""
+    return response
+  }
+
+  private func listFiles(
+    _ request: ListDeliveryFilesRequest, _ context: CallContext
+  ) async throws(RPCError) -> ListDeliveryFilesResponse {
+    let delivery = try await visible(request.deliveryID, context)
+    let page = try await archive.page(
+      JournalKeys.partition(delivery.id), prefix: JournalKeys.files, limit: try Self.pageSize(request.pageSize),
+      after: Self.token(request.pageToken))
+    var response = ListDeliveryFilesResponse()
+    for document in page.documents { response.files.append(try archive.decoded(document)) }
+    response.nextPageToken = page.next?.rawValue ?? ""
+    return response
+  }
+
+  private func listChunks(
+    _ request: ListChunksRequest, _ context: CallContext
+  ) async throws(RPCError) -> ListChunksResponse {
+    let delivery = try await visible(request.deliveryID, context)
+    var response = ListChunksResponse()
+    var token: PageToken?
+    repeat {
+      let page = try await archive.page(
+        JournalKeys.partition(delivery.id), prefix: JournalKeys.chunks(request.fileIndex),
+        limit: PageBounds.maximumDocuments, after: token)
+      for document in page.documents { response.chunks.append(try archive.decoded(document)) }
+      token = page.next
+    } while token != nil && response.chunks.count < Planner.maxChunks
+    return response
+  }
+
+  private static func pageSize(_ wanted: Int32) throws(RPCError) -> Int {
+    guard wanted >= 0 else { throw .invalid("The page size \(wanted) is negative.", next: "Give 1 to \(maxPageSize).") }
+    return wanted == 0 ? defaultPageSize : min(Int(wanted), maxPageSize)
+  }
+
+  private static func token(_ text: String) -> PageToken? { text.isEmpty ? nil : PageToken(rawValue: text) }
+
+  // MARK: Watch
+
+  private func watch(
+    _ request: WatchDeliveryRequest, _ context: CallContext, _ writer: ResponseWriter<DeliveryEvent>
+  ) async throws(RPCError) {
+    let first = try await visible(request.id, context)
+    guard let signals = hub.watch(first.id) else {
+      throw .told(
+        .resourceExhausted, "TOO_MANY_WATCHERS", "\(WatchHub.maxWatchers) others watch this delivery already.",
+        next: "Ask for it from time to time instead.", retryable: true)
+    }
+    var sequence = max(0, request.afterSequence)
+    var shown: Delivery?
+    var iterator = signals.makeAsyncIterator()
+    while true {
+      var events = try await archive.events(first.id, after: sequence, limit: Self.eventsAtOnce)
+      while !events.isEmpty {
+        for event in events {
+          var event = event
+          event.delivery?.request = first.request
+          try await writer.send(event)
+          sequence = event.sequence
+        }
+        events = try await archive.events(first.id, after: sequence, limit: Self.eventsAtOnce)
+      }
+      guard let delivery = try await current(first.id) else { return }
+      if delivery.status.isEnded, delivery.sequence <= sequence { return }
+      if delivery.sequence <= sequence, shown != delivery {
+        shown = delivery
+        try await writer.send(progress(delivery, sequence))
+      }
+      if await iterator.next() == nil {
+        guard hub.isClosed else { return }
+        throw .unavailable("The transfer service stops; the delivery goes on when it is back. Watch it again then.")
+      }
+    }
+  }
+
+  private func progress(_ delivery: Delivery, _ sequence: Int64) -> DeliveryEvent {
+    DeliveryEvent.with {
+      ($0.sequence, $0.kind, $0.delivery) = (sequence, .progress, delivery)
+      $0.time = Timestamp(milliseconds: SystemTime.now())
+      $0.message = "\(ByteText.describe(delivery.bytesDone)) of \(ByteText.describe(delivery.bytesTotal))"
+    }
+  }
+
+  // MARK: Cancel and retry
+
+  private func cancel(_ request: CancelDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let delivery = try await changeable(request.id, context)
+    if delivery.status == .cancelled { return delivery }
+    guard !delivery.status.isEnded else {
+      throw .precondition("The delivery \(delivery.id) has ended already.", next: "Nothing: there is nothing to cancel.")
+    }
+    let caller = try context.caller
+    let reason = String(request.reason.unicodeScalars.filter { $0.value >= 0x20 }.prefix(500).map(Character.init))
+    let text = "by \(caller.name.isEmpty ? caller.id : caller.name)" + (reason.isEmpty ? "" : ", \(reason)")
+    // First in the journal: it counts also if this process ends before the next line.
+    try await archive.put(JournalKeys.partition(delivery.id), JournalKeys.cancel, Array(text.utf8))
+    let watcher = hub.watch(delivery.id)
+    workflow.running.cancel(delivery.id)
+    return try await settled(delivery.id, watcher, Self.cancelWait) { $0.status.isEnded }
+  }
+
+  private func retry(_ request: RetryDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let before = try await changeable(request.id, context)
+    try DestinationChoice.check(request.credentials)
+    guard before.status == .failed || before.status == .cancelled else {
+      throw .precondition(
+        "The delivery \(before.id) has not failed and was not cancelled.",
+        next: before.status == .succeeded ? "Start a new delivery to deliver it again." : "Wait until it has ended.")
+    }
+    // The record ends a moment before the engine's run does.
+    guard await ended(before.id) else {
+      throw .unavailable("The delivery \(before.id) is just ending.", next: "Try again in a moment.")
+    }
+    try await archive.reset(before.id, credentials: request.credentials)
+    let watcher = hub.watch(before.id)
+    try await starter.start(before)
+    return try await settled(before.id, watcher, Self.ticketWait) { $0.status != .pending }
+  }
+
+  private func ended(_ id: String) async -> Bool {
+    await withTaskGroup(of: Bool.self) { group in
+      // Cancelled or unknown: either way there is no ended run to go on with.
+      group.addTask { (try? await engine.wait(RunID(id))) != nil }
+      group.addTask {
+        // Only cancellation, by the other task's end, ends the sleep early.
+        try? await Task.sleep(for: Self.retryWait)
+        return false
+      }
+      let first = await group.next() ?? false
+      group.cancelAll()
+      return first
+    }
+  }
+
+  // MARK: Receipt
+
+  private func receipt(_ request: GetReceiptRequest, _ context: CallContext) async throws(RPCError) -> SignedReceipt {
+    let delivery = try await visible(request.deliveryID, context)
+    guard delivery.hasReceipt, let receipt = try await archive.receipt(delivery.id) else {
+      throw .precondition(
+        "The delivery \(delivery.id) has no receipt: it has not delivered everything.",
+        next: "Wait until it has succeeded.", problem: "NO_RECEIPT")
+    }
+    return receipt
+  }
+}
+
+extension DeliveryStatus {
+  var isEnded: Bool { self == .succeeded || self == .failed || self == .cancelled }
+}

@@ -1,0 +1,141 @@
+// How a delivery that failed or was cancelled comes to its end: its .part files go where the server can be reached, the
+// requester and both tickets are told why and what to do. It is decided before, in the journal; a crash here only means
+// that it is done again.
+import Destinations
+import FerryAPI
+import RPC
+import ServiceKit
+import Workflow
+
+struct DeliveryConclusion: Sendable {
+  /// Clearing up takes this long at most; what it can't remove is told.
+  private static let clearingTime = Duration.seconds(30)
+  private static let removalsAtOnce = 4
+
+  let workflow: DeliveryWorkflow
+  let journal: DeliveryJournal
+  let outbox: NoteOutbox
+
+  func run() async throws {
+    let meta = await journal.meta
+    let outcome: Outcome = meta.ending == .cancelled ? .cancelled : .failed
+    let left = try await clearUp()
+    let problem = await journal.delivery.problem
+    try await journal.change { change in
+      if left > 0 { change.note("left", "\(left) .part file(s) could not be removed from the destination.") }
+      if let problem {
+        change.note("problem", "\(problem.code): \(problem.message) What to do: \(problem.nextStep)")
+      }
+    }
+    try await workflow.announcements.tell(await journal.snapshot(), outcome, attempt: meta.attempt)
+    let delivery = await journal.delivery
+    let text = Self.closing(delivery, outcome)
+    if !delivery.ticketPairID.isEmpty {
+      try await outbox.drain()
+      try await workflow.tickets.close(delivery, outcome, note: text)
+    }
+    try await journal.change { change in
+      change.delivery.status = outcome == .cancelled ? .cancelled : .failed
+      change.delivery.finishedAt = change.time
+      change.event(.ended, text)
+    }
+    throw DeliveryEnded(description: text)
+  }
+
+  private static func closing(_ delivery: Delivery, _ outcome: Outcome) -> String {
+    if outcome == .cancelled {
+      return "Cancelled: \(delivery.filesDone) of \(ByteText.files(delivery.filesTotal)) had been delivered."
+    }
+    return "Failed: \(delivery.problem?.message ?? "") \(delivery.problem?.nextStep ?? "")"
+  }
+
+  // MARK: Clearing up
+
+  /// Files whose .part may be there still.
+  private func clearUp() async throws -> Int {
+    var begun: [DeliveryFile] = []
+    try await journal.each(JournalKeys.files) { document in
+      let file = try DeliveryFile(decoding: document.body)
+      if file.status == .transferring || file.status == .verifying || file.status == .failed { begun.append(file) }
+    }
+    if begun.isEmpty { return 0 }
+    let removed = await remove(begun)
+    // They are waiting again: what is shown of an ended delivery is not under way.
+    for var file in begun where file.status != .failed {
+      file.status = .waiting
+      try await journal.put(file)
+    }
+    return begun.count - removed
+  }
+
+  private func remove(_ files: [DeliveryFile]) async -> Int {
+    let delivery = await journal.delivery
+    let work = Task { () -> Int in
+      guard let destination = await destination(delivery) else { return 0 }
+      let removed = await withTaskGroup(of: Bool.self) { group in
+        var (next, removed) = (0, 0)
+        while next < min(Self.removalsAtOnce, files.count) {
+          let file = files[next]
+          group.addTask { await Self.remove(file, destination) }
+          next += 1
+        }
+        for await done in group {
+          if done { removed += 1 }
+          if next < files.count {
+            let file = files[next]
+            group.addTask { await Self.remove(file, destination) }
+            next += 1
+          }
+        }
+        return removed
+      }
+      await destination.close()
+      return removed
+    }
+    let timer = Task {
+      // Only cancellation ends the sleep early; then there is nothing left to bound.
+      try? await Task.sleep(for: Self.clearingTime)
+      work.cancel()
+    }
+    defer { timer.cancel() }
+    return await withTaskCancellationHandler { await work.value } onCancel: { work.cancel() }
+  }
+
+  private static func remove(_ file: DeliveryFile, _ destination: any Destinations.Destination) async -> Bool {
+    do throws(DestinationError) {
+      try await destination.removePart(of: try RemotePath(text: file.remotePath))
+      return true
+    } catch {
+      return false  // counted, and told on the tickets
+    }
+  }
+
+  private func destination(_ delivery: Delivery) async -> (any Destinations.Destination)? {
+    let request = delivery.request ?? DeliveryRequest()
+    do {
+      let given = try await workflow.archive.credentials(delivery.id)
+      let choice = try await DestinationChoice.resolve(
+        request.destination, path: request.path, given: given, store: workflow.destinations)
+      let known = try await workflow.destinations.knownHostKeys(choice.address.endpoint)
+      return try DestinationRegistry.destination(choice.settings(known: known))
+    } catch {
+      return nil  // what can't be reached can't be cleared: the count of what is left says so
+    }
+  }
+}
+
+extension DeliveryJournal.Change {
+  /// Ends what was under way: the first such state with the reason, the others as not finished.
+  mutating func giveUp(_ reason: String) {
+    end(tracker.failing, .failed, reason)
+    for state in StateTracker.order where tracker[state].status == .active {
+      end(silently: state, .failed, "not finished")
+    }
+  }
+
+  /// Ends a state with its event, and no note on the tickets.
+  mutating func end(silently state: DeliveryState, _ status: StateStatus, _ note: String) {
+    guard tracker.end(state, status, note: note, at: time) else { return }
+    event(.state, "\(StateTracker.name(state)) \(status == .failed ? "failed" : "done"): \(note)")
+  }
+}

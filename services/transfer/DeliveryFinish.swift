@@ -1,0 +1,74 @@
+// The part of a delivery's workflow that comes when every file is delivered: the receipt, then the telling of it.
+import Destinations
+import FerryAPI
+import RPC
+import ServiceKit
+import Workflow
+
+extension DeliveryWorkflow {
+  func store(_ choice: DestinationChoice, _ journal: DeliveryJournal) async throws {
+    try await journal.begin(.storeMetadata)
+    let delivery = await journal.delivery
+    var files: [DeliveryFile] = []
+    try await journal.each(JournalKeys.files) { files.append(try DeliveryFile(decoding: $0.body)) }
+    guard files.count == delivery.filesTotal, files.allSatisfy({ $0.status == .delivered && !$0.sha256.isEmpty }) else {
+      throw DeliveryFailure(
+        "PROOF_FAILED", "Not every file of the delivery is journalled as proven.", next: "Retry the delivery.",
+        scope: .delivery)
+    }
+    let source = delivery.request?.source ?? Source()
+    let address = choice.address
+    let server = DestinationAddress(
+      scheme: address.scheme, user: address.user, host: address.host, port: address.port, path: RemotePath(.home))
+    let shown = server.description.hasSuffix("/~") ? String(server.description.dropLast(2)) : server.description
+    let receipt = Receipts.make(
+      delivery, files: files, hostKey: await journal.meta.hostKey,
+      source: try await scheme(source.connection, delivery) + source.bucket, server: shown, finishedAt: journal.now())
+    let signed = try signer.sign(Array(receipt.jsonString().utf8))
+    let kid = signer.kid
+    try await journal.change(also: { Receipts.put(signed, into: &$0) }) { change in
+      change.delivery.hasReceipt = true
+      change.end(.storeMetadata, .done, "receipt signed with key \(kid)")
+    }
+  }
+
+  /// "s3://" or "folder://": the connection's provider.
+  private func scheme(_ connection: String, _ delivery: Delivery) async throws -> String {
+    let name = connection.isEmpty ? "default" : connection
+    let all = try await persist {
+      do throws(RPCError) {
+        let options = try await identity.options(onBehalfOf: delivery.requester?.id, timeout: SourceAccess.timeout)
+        return try await broker.listConnections(ListConnectionsRequest(), options).connections
+      } catch {
+        throw DeliveryFailure(error, from: "storage-broker")
+      }
+    }
+    let provider = all.first { $0.name == name }?.provider ?? ""
+    return "\(provider.isEmpty ? "s3" : provider)://"
+  }
+
+  func tell(_ journal: DeliveryJournal, _ outbox: NoteOutbox) async throws {
+    try await journal.begin(.notify)
+    let meta = await journal.meta
+    try await announcements.tell(await journal.snapshot(), .succeeded, attempt: meta.attempt)
+    // Its own end is noted before the tickets are closed: a closed ticket takes no notes.
+    try await journal.change(also: { _ in }) { change in
+      if change.tracker[.notify].note.isEmpty {
+        change.tracker[.notify].note = "the requester was notified"
+        change.note(StateTracker.key(.notify), "Notify done: the requester was notified.")
+      }
+    }
+    try await outbox.drain()
+    let delivery = await journal.delivery
+    let text =
+      "Delivered: \(ByteText.files(delivery.filesTotal)), \(ByteText.describe(delivery.bytesTotal)), to "
+      + "\(delivery.destination), proven by \(Receipts.proof)."
+    try await tickets.close(delivery, .succeeded, note: text)
+    try await journal.change { change in
+      change.end(silently: .notify, .done, "the requester was notified, the tickets are closed")
+      change.delivery.status = .succeeded
+      change.delivery.finishedAt = change.time
+      change.event(.ended, text)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Hands deliveries to the workflow engine so that none is lost between the journal and the engine: whoever writes one down
+// leaves a mark first, and marks that are still there when the service starts are seen to.
+import DocumentStore
+import FerryAPI
+import Logging
+import RPC
+import ServiceKit
+import Workflow
+
+struct DeliveryStarter: Sendable {
+  let archive: DeliveryArchive
+  let engine: WorkflowEngine
+  let logger: Logger
+
+  /// Starts a delivery that is written down, or sets it going again. Safe to repeat.
+  func start(_ delivery: Delivery) async throws(RPCError) {
+    let id = RunID(delivery.id)
+    do throws(WorkflowError) {
+      let run = try await engine.start(
+        id, kind: JournalKeys.kind, input: [], priority: Self.priority(delivery.request?.priority ?? .unspecified))
+      if run.status == .failed || run.status == .cancelled { _ = try await engine.retry(id) }
+    } catch {
+      throw Self.told(error)
+    }
+    try await archive.delete(JournalKeys.starting, delivery.id)
+  }
+
+  /// Those whose start was cut short by the end of an earlier process.
+  func finishStarting() async throws {
+    let page = try await archive.page(JournalKeys.starting, limit: PageBounds.maximumDocuments)
+    for document in page.documents {
+      let id = document.key.sort
+      if let delivery = try await archive.delivery(id), delivery.status == .pending {
+        logger.notice("a delivery is started that an earlier process had only written down", metadata: ["delivery": "\(id)"])
+        try await start(delivery)
+      } else {
+        // Nothing was promised to anybody: the call that made it never answered.
+        try await archive.delete(JournalKeys.starting, id)
+      }
+    }
+  }
+
+  private static func priority(_ priority: Priority) -> RunPriority {
+    switch priority {
+    case .low: .low
+    case .high: .high
+    case .critical: .critical
+    default: .normal
+    }
+  }
+
+  static func told(_ error: WorkflowError) -> RPCError {
+    if case .store(let cause) = error.kind { return RPCError(cause) }
+    return .fault("The workflow engine refused the delivery: \(error.message)")
+  }
+}

@@ -1,0 +1,258 @@
+// The body of a delivery's workflow: tickets, connection, plan, files, receipt, and the telling of it; or, when it failed
+// or was cancelled, the clearing up and the telling of that. Each part finds in the journal how far an earlier run came.
+import Destinations
+import FerryAPI
+import Logging
+import RPC
+import ServiceKit
+import Transport
+import Workflow
+
+/// The run ended as its journal says; to the engine that is a failed run, which a person may set going again.
+struct DeliveryEnded: Error, CustomStringConvertible {
+  let description: String
+}
+
+struct DeliveryWorkflow: Sendable {
+  let archive: DeliveryArchive
+  let destinations: DestinationStore
+  let broker: StorageBroker.Client
+  let tickets: Tickets
+  let announcements: Announcements
+  let identity: ServiceIdentity
+  let http: HTTPClient
+  let threads: WorkThreads
+  let persist: Persistence
+  let hub: WatchHub
+  let running: RunningDeliveries
+  let claims: TargetClaims
+  let signer: ReceiptSigner
+  let logger: Logger
+
+  var kind: WorkflowKind {
+    WorkflowKind(JournalKeys.kind) { context in try await run(context) }
+  }
+
+  private func run(_ context: RunContext) async throws -> [UInt8] {
+    let id = context.id.rawValue
+    let journal = try await DeliveryJournal.open(context, hub: hub)
+    let outbox = NoteOutbox(journal, tickets)
+    hub.enter(id, journal)
+    defer {
+      running.forget(id)
+      claims.release(id)
+      hub.leave(id)
+    }
+    do {
+      try await attempt(journal, outbox)
+      await outbox.stop()
+      return []
+    } catch {
+      await outbox.stop()
+      throw error
+    }
+  }
+
+  private func attempt(_ journal: DeliveryJournal, _ outbox: NoteOutbox) async throws {
+    let id = journal.context.id.rawValue
+    if await journal.meta.ending == nil {
+      do {
+        return try await running.perform(id) { try await deliver(journal, outbox) }
+      } catch {
+        // A lost lease, a store in trouble or a service that stops: the run goes on later, here or elsewhere.
+        if Task.isCancelled || error is WorkflowError { throw error }
+        try await decide(error, journal)
+      }
+    }
+    try await DeliveryConclusion(workflow: self, journal: journal, outbox: outbox).run()
+  }
+
+  private func decide(_ error: any Error, _ journal: DeliveryJournal) async throws {
+    let id = journal.context.id.rawValue
+    if running.isCancelled(id) || error is CancellationError {
+      let reason = try await journal.context.get(JournalKeys.cancel).map { String(decoding: $0.body, as: UTF8.self) }
+      return try await journal.change { change in
+        change.meta.ending = .cancelled
+        change.giveUp("cancelled" + (reason.map { $0.isEmpty ? "" : ": \($0)" } ?? ""))
+      }
+    }
+    let failure = error as? DeliveryFailure
+    if failure == nil { logger.error("delivery failed by a fault of its own", metadata: ["delivery": "\(id)", "error": "\(error)"]) }
+    var problem = failure?.problem ?? Problem.with {
+      $0.code = "INTERNAL"
+      $0.message = "The transfer service met an error of its own."
+      $0.nextStep = "Retry the delivery; if it stays, an administrator finds more in the service's log."
+    }
+    problem.time = journal.now()
+    let told = problem
+    try await journal.change { change in
+      change.meta.ending = .failed
+      change.delivery.problem = told
+      change.giveUp("\(told.message) \(told.nextStep)")
+    }
+  }
+
+  // MARK: The way of a delivery
+
+  private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox) async throws {
+    let id = journal.context.id.rawValue
+    try await journal.change { $0.delivery.runs += 1 }
+    if try await journal.context.get(JournalKeys.cancel) != nil { running.cancel(id) }
+    try Task.checkCancellation()
+    try await openTickets(journal)
+    await outbox.kick()
+    if await journal.delivery.hasReceipt { return try await tell(journal, outbox) }
+
+    let choice = try await resolve(journal)
+    let destination = try await connect(choice, journal)
+    do {
+      try await plan(choice, destination, journal)
+      try await move(choice, destination, journal, outbox)
+      await destination.close()
+    } catch {
+      await destination.close()
+      throw error
+    }
+    guard running.seal(id) else { throw CancellationError() }
+    try await store(choice, journal)
+    try await tell(journal, outbox)
+  }
+
+  private func openTickets(_ journal: DeliveryJournal) async throws {
+    let (delivery, meta) = (await journal.delivery, await journal.meta)
+    guard delivery.status == .pending else { return }
+    if delivery.ticketPairID.isEmpty {
+      let pair = try await tickets.open(delivery, context: journal.context)
+      try await journal.change { change in
+        change.delivery.ticketPairID = pair.pairID
+        change.delivery.userTicket = pair.user?.number ?? ""
+        change.delivery.auditTicket = pair.audit?.number ?? ""
+        change.event(.note, "tickets \(change.delivery.userTicket) and \(change.delivery.auditTicket) opened")
+        change.take()
+      }
+    } else {
+      try await tickets.reopen(delivery, attempt: meta.attempt)
+      try await journal.change { change in
+        change.event(.note, "attempt \(meta.attempt) begins")
+        change.take()
+      }
+    }
+  }
+
+  private func resolve(_ journal: DeliveryJournal) async throws -> DestinationChoice {
+    let delivery = await journal.delivery
+    let request = delivery.request ?? DeliveryRequest()
+    let choice: DestinationChoice
+    do throws(RPCError) {
+      let given = try await archive.credentials(delivery.id)
+      choice = try await DestinationChoice.resolve(
+        request.destination, path: request.path, given: given, store: destinations)
+    } catch {
+      throw DeliveryFailure(error, from: "transfer")
+    }
+    guard choice.url == delivery.destination else {
+      throw DeliveryFailure(
+        "DESTINATION_CHANGED",
+        "The saved destination leads to \(choice.url) now, and this delivery was made for \(delivery.destination).",
+        next: "Start a new delivery.", scope: .delivery, subject: choice.url)
+    }
+    return choice
+  }
+
+  /// Logs in before anything moves, so that a wrong password or host key is told at once.
+  private func connect(
+    _ choice: DestinationChoice, _ journal: DeliveryJournal
+  ) async throws -> any Destinations.Destination {
+    let endpoint = choice.address.endpoint
+    let known = try await keeping { () throws(RPCError) in try await destinations.knownHostKeys(endpoint) }
+    let destination = SFTPDestination(choice.settings(known: known))
+    do {
+      let retried: @Sendable (DeliveryFailure) async throws -> Void = {
+        try await journal.retried("connecting to \(endpoint)", $0)
+      }
+      let server = try await persist(onRetry: retried) {
+        try await reaching(endpoint.description, connecting: true) { () throws(DestinationError) in
+          try await destination.server()
+        }
+      }
+      if server.hostKeyIsNew {
+        try await keeping { () throws(RPCError) in
+          try await destinations.remember(server.hostKey.fingerprint, of: endpoint)
+        }
+      }
+      try await journal.change { $0.meta.hostKey = server.hostKey.fingerprint }
+      return destination
+    } catch {
+      await destination.close()
+      throw error
+    }
+  }
+
+  /// A call on this service's own store.
+  private func keeping<Value: Sendable>(_ call: () async throws(RPCError) -> Value) async throws -> Value {
+    do { return try await call() } catch { throw DeliveryFailure(error, from: "transfer") }
+  }
+
+  // MARK: Files
+
+  private func move(
+    _ choice: DestinationChoice, _ destination: any Destinations.Destination, _ journal: DeliveryJournal,
+    _ outbox: NoteOutbox
+  ) async throws {
+    let delivery = await journal.delivery
+    let options = delivery.request?.options ?? DeliveryOptions()
+    let load = try await JournalLoad(journal, options: options)
+    try await load.tellResumption(journal)
+    try await journal.settle()
+    try claim(load, choice, delivery)
+    let chunkSize = load.pending.map { Planner.chunkSize($0.file.size, wanted: options.chunkSize) }.max() ?? 1
+    let tools = DeliveryTools(
+      journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
+      chunks: DeliveryWork.slots(chunkSize: chunkSize), options: options)
+    let work = DeliveryWork(tools: tools, files: load.pending, atOnce: choice.maxConnections)
+    let ticker = Task {
+      var last = journal.progress.current
+      while !Task.isCancelled {
+        // Only cancellation ends a sleep early, and the loop with it.
+        try? await Task.sleep(for: WatchHub.progressInterval)
+        let current = journal.progress.current
+        if current != last { hub.publish(delivery.id, sequence: 0) }
+        last = current
+        await outbox.kick()
+      }
+    }
+    defer { ticker.cancel() }
+    let failed = try await work.run()
+    if let first = failed.first { throw Self.failure(of: failed, first, delivery) }
+  }
+
+  private func reader(_ delivery: Delivery, _ journal: DeliveryJournal) -> @Sendable (DeliveryFile) -> RangeReader {
+    let (source, http, threads, now) = (source(delivery), http, threads, journal.context.clock.now)
+    return { file in
+      RangeReader(
+        subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads, now: now
+      ) { () async throws(DeliveryFailure) in try await source.grant(file) }
+    }
+  }
+
+  private func claim(_ load: JournalLoad, _ choice: DestinationChoice, _ delivery: Delivery) throws {
+    let server = "\(choice.address.user)@\(choice.address.endpoint)"
+    let targets = load.pending.map { "\(server) \($0.file.remotePath)" }
+    if let (holder, target) = claims.claim(targets, for: delivery.id) {
+      throw DeliveryFailure(
+        "TARGET_BUSY", "The delivery \(holder) is writing to \(target) at this moment.",
+        next: "Wait until it has ended, then retry.", scope: .delivery, subject: target)
+    }
+  }
+
+  static func failure(of failed: [DeliveryFile], _ first: DeliveryFile, _ delivery: Delivery) -> DeliveryFailure {
+    var problem = first.problem ?? Problem()
+    problem.retryable = false
+    if delivery.filesTotal > 1 {
+      let done = delivery.filesTotal - Int64(failed.count)
+      problem.message =
+        "\(done) of \(delivery.filesTotal) files were delivered; \(first.key.prefix(255)) was not: \(problem.message)"
+    }
+    return DeliveryFailure(problem, scope: .delivery)
+  }
+}

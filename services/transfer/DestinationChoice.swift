@@ -1,0 +1,161 @@
+// Which server a request means: a saved destination by name, or one spelled out, and the path on it. Secrets of a saved
+// destination never go to another server or login than the one they were saved for.
+import Destinations
+import FerryAPI
+import RPC
+import ServiceKit
+import Transport
+
+struct DestinationChoice: Sendable {
+  static let maxURLBytes = 8192
+  static let maxFingerprints = 16
+  /// Of a password, private key or passphrase.
+  static let maxSecretBytes = 32 * 1024
+
+  /// With the path that files go to.
+  var address: DestinationAddress
+  /// The path ends in a slash, or is none at all: it means a folder.
+  var isFolder: Bool
+  var hostKeys: HostKeyPolicy
+  var maxConnections: Int
+  /// Nil where the saved or given destination has none.
+  var credentials: DestinationCredentials?
+
+  /// - Parameters:
+  ///   - given: credentials that came with the request; they count before saved ones.
+  static func resolve(
+    _ destination: FerryAPI.Destination?, path: String, given: DestinationCredentials?, store: DestinationStore
+  ) async throws(RPCError) -> DestinationChoice {
+    guard let destination, !destination.name.isEmpty || !destination.url.isEmpty else {
+      throw .invalid(
+        "The request names no destination.", next: "Give a saved destination's name, or a URL such as sftp://user@host/in/.")
+    }
+    try check(given)
+    var choice: DestinationChoice
+    if destination.name.isEmpty {
+      choice = try spelledOut(destination)
+      choice.credentials = given
+    } else {
+      choice = try await saved(destination, store)
+      if let given { choice.credentials = given }
+    }
+    try choice.apply(path: path)
+    return choice
+  }
+
+  static func spelledOut(_ destination: FerryAPI.Destination) throws(RPCError) -> DestinationChoice {
+    let address = try parse(destination.url)
+    let policy = destination.hostKeys ?? HostKeyPolicy()
+    try check(policy)
+    return DestinationChoice(
+      address: address, isFolder: means(folder: destination.url, address), hostKeys: policy,
+      maxConnections: try connections(destination.maxConnections), credentials: nil)
+  }
+
+  private static func saved(
+    _ wanted: FerryAPI.Destination, _ store: DestinationStore
+  ) async throws(RPCError) -> DestinationChoice {
+    guard let saved = try await store.load(wanted.name) else {
+      throw .told(
+        .notFound, "DESTINATION_UNKNOWN",
+        "There is no destination named \(String(wanted.name.prefix(100)).debugDescription).",
+        next: "Have an operator save one of that name, or spell the destination out.", subject: wanted.name)
+    }
+    var choice = try spelledOut(saved.destination)
+    choice.credentials = saved.credentials
+    if !wanted.url.isEmpty {
+      let other = try parse(wanted.url)
+      guard (other.scheme, other.user, other.host, other.port)
+        == (choice.address.scheme, choice.address.user, choice.address.host, choice.address.port)
+      else {
+        throw .invalid(
+          "The URL \(other) names another server or user than the saved destination \(wanted.name).",
+          next: "Leave the name out to use that server, or give a URL that differs in its path alone.")
+      }
+      choice.address = other
+      choice.isFolder = means(folder: wanted.url, other)
+    }
+    return choice
+  }
+
+  /// "/x" and "~/x" go instead of the destination's own path, anything else below it.
+  private mutating func apply(path: String) throws(RPCError) {
+    guard !path.isEmpty else { return }
+    var rest = Substring(path)
+    var base = address.path
+    if rest.hasPrefix("/") {
+      base = RemotePath(.root)
+    } else if rest == "~" || rest.hasPrefix("~/") {
+      base = RemotePath(.home)
+      rest = rest.dropFirst()
+    }
+    while rest.hasPrefix("/") { rest = rest.dropFirst() }
+    isFolder = rest.isEmpty || rest.hasSuffix("/")
+    while rest.hasSuffix("/") { rest = rest.dropLast() }
+    do throws(DestinationError) {
+      let joined = rest.isEmpty ? base : try base.appending(String(rest))
+      address = DestinationAddress(
+        scheme: address.scheme, user: address.user, host: address.host, port: address.port, path: joined)
+    } catch {
+      throw .invalid(error.message, next: error.nextStep, problem: "NAME_UNSAFE")
+    }
+  }
+
+  // MARK: Checks
+
+  private static func parse(_ url: String) throws(RPCError) -> DestinationAddress {
+    do throws(DestinationError) { return try DestinationAddress(url) } catch {
+      throw .invalid(error.message, next: error.nextStep, problem: "DESTINATION_INVALID")
+    }
+  }
+
+  private static func means(folder url: String, _ address: DestinationAddress) -> Bool {
+    address.path.name == nil || url.hasSuffix("/")
+  }
+
+  private static func connections(_ wanted: Int32) throws(RPCError) -> Int {
+    guard (0...Int32(DestinationSettings.maxConnections)).contains(wanted) else {
+      throw .invalid(
+        "\(wanted) connections were asked for.",
+        next: "Give 1 to \(DestinationSettings.maxConnections), or 0 for \(DestinationSettings.defaultConnections).")
+    }
+    return wanted == 0 ? DestinationSettings.defaultConnections : Int(wanted)
+  }
+
+  static func check(_ policy: HostKeyPolicy) throws(RPCError) {
+    guard policy.fingerprints.count <= maxFingerprints else {
+      throw .invalid(
+        "\(policy.fingerprints.count) host keys were given.", next: "Give at most \(maxFingerprints).")
+    }
+    for fingerprint in policy.fingerprints where SSHHostKey.normalized(fingerprint) == nil {
+      throw .invalid(
+        "\(String(fingerprint.prefix(80)).debugDescription) is no fingerprint of a host key.",
+        next: "Write it as ssh-keygen -lf prints it: SHA256: and 43 characters.")
+    }
+  }
+
+  static func check(_ credentials: DestinationCredentials?) throws(RPCError) {
+    guard let credentials else { return }
+    let longest = [credentials.password, credentials.privateKey, credentials.passphrase].map(\.utf8.count).max() ?? 0
+    guard longest <= maxSecretBytes else {
+      throw .invalid(
+        "A password or key of the destination is over \(maxSecretBytes) bytes.", next: "Check what was pasted there.")
+    }
+  }
+
+  // MARK: Use
+
+  /// Where files go, without secrets.
+  var url: String { address.description }
+
+  func settings(known: [String]) -> DestinationSettings {
+    let given = credentials ?? DestinationCredentials()
+    func some(_ text: String) -> String? { text.isEmpty ? nil : text }
+    return DestinationSettings(
+      address,
+      secrets: DestinationSecrets(
+        password: some(given.password), privateKey: some(given.privateKey), passphrase: some(given.passphrase)),
+      hostKeys: SSHHostKeyPolicy(pinned: hostKeys.fingerprints, known: known, acceptNew: hostKeys.acceptNew),
+      maxConnections: maxConnections)
+  }
+}

@@ -1,0 +1,215 @@
+// From what was selected to the files that will move: which objects, and the name of each at the destination. All names
+// are checked before anything moves; it asks the source through a catalogue and the destination one question.
+import Destinations
+import FerryAPI
+
+/// What the planner asks of the source.
+protocol SourceCatalog: Sendable {
+  /// Nil if there is no such object.
+  func stat(_ key: String) async throws(DeliveryFailure) -> ObjectInfo?
+  /// In the order of keys; the token of the next page is empty on the last one.
+  func list(prefix: String, pageToken: String) async throws(DeliveryFailure) -> (objects: [ObjectInfo], next: String)
+}
+
+struct PlannedFile: Sendable, Equatable {
+  var file: DeliveryFile
+  /// Base64 of the object's SHA-256 where the provider states one; else empty.
+  var sourceSHA256 = ""
+}
+
+struct Plan: Sendable {
+  var files: [PlannedFile] = []
+  /// What would stop the delivery; none if it can go on.
+  var problems: [Problem] = []
+  var bytes: Int64 { files.reduce(0) { $0 + $1.file.size } }
+}
+
+struct Planner: Sendable {
+  /// Files in a delivery.
+  static let maxFiles = 10_000
+  /// Problems told at once.
+  static let maxProblems = 20
+  /// Chunks of a file; larger files get larger chunks.
+  static let maxChunks: Int64 = 40_000
+
+  let catalog: any SourceCatalog
+  /// Where files go.
+  let path: RemotePath
+  /// The path means a folder.
+  let isFolder: Bool
+  /// Whether the path is a folder at the destination; asked only where that decides. Nil where it can't be asked.
+  let isDirectory: @Sendable () async throws(DeliveryFailure) -> Bool
+
+  /// Throws what concerns the source as a whole; what concerns single names is in the plan's problems.
+  func plan(_ selections: [Selection]) async throws(DeliveryFailure) -> Plan {
+    var found: [(object: ObjectInfo, name: String, isKey: Bool)] = []
+    var plan = Plan()
+    for selection in selections {
+      try await select(selection, into: &found, problems: &plan.problems)
+    }
+    if found.isEmpty {
+      if plan.problems.isEmpty { plan.problems.append(Self.nothing(selections).problem) }
+      return plan
+    }
+    // The path itself is the name of a single file, unless it means a folder.
+    var pathIsName = !isFolder && found.count == 1 && found[0].isKey
+    if pathIsName, try await isDirectory() { pathIsName = false }
+    var names = NameClashes()
+    for (object, name, _) in found {
+      do throws(DestinationError) {
+        let target = pathIsName ? path : try path.appending(name)
+        if let clash = names.add(target, key: object.key) { note(clash, &plan.problems) }
+        plan.files.append(planned(object, target, index: plan.files.count))
+      } catch {
+        note(unsafe(object, error).problem, &plan.problems)
+      }
+    }
+    return plan
+  }
+
+  private func note(_ problem: Problem, _ problems: inout [Problem]) {
+    if problems.count < Self.maxProblems { problems.append(problem) }
+  }
+
+  // MARK: Selections
+
+  private func select(
+    _ selection: Selection, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)],
+    problems: inout [Problem]
+  ) async throws(DeliveryFailure) {
+    let value = selection.value
+    switch selection.kind {
+    case .prefix:
+      try await selectAll(prefix: value, into: &found)
+    case .key:
+      guard let object = try await catalog.stat(value) else { return note(Self.missing(value).problem, &problems) }
+      try append((object, Self.baseName(value), true), to: &found)
+    default:
+      if !value.isEmpty, !value.hasSuffix("/"), let object = try await catalog.stat(value) {
+        return try append((object, Self.baseName(value), true), to: &found)
+      }
+      let before = found.count
+      try await selectAll(prefix: value.isEmpty || value.hasSuffix("/") ? value : value + "/", into: &found)
+      if found.count == before { note(Self.missing(value).problem, &problems) }
+    }
+  }
+
+  /// Keys below a prefix keep their path from the prefix's own folder on: "in/2024" selects "in/2024/a" as "2024/a".
+  private func selectAll(
+    prefix: String, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)]
+  ) async throws(DeliveryFailure) {
+    let folder = prefix.utf8.lastIndex(of: UInt8(ascii: "/")).map { prefix.utf8.distance(from: prefix.startIndex, to: $0) + 1 } ?? 0
+    var token = ""
+    repeat {
+      let page = try await catalog.list(prefix: prefix, pageToken: token)
+      for object in page.objects where !object.key.hasSuffix("/") {  // a folder's own marker is no file
+        let name = String(decoding: object.key.utf8.dropFirst(folder), as: UTF8.self)
+        try append((object, name, false), to: &found)
+      }
+      token = page.next
+    } while !token.isEmpty
+  }
+
+  private func append(
+    _ entry: (object: ObjectInfo, name: String, isKey: Bool),
+    to found: inout [(object: ObjectInfo, name: String, isKey: Bool)]
+  ) throws(DeliveryFailure) {
+    guard found.count < Self.maxFiles else {
+      throw DeliveryFailure(
+        "TOO_MANY_FILES", "More than \(Self.maxFiles) files are selected.",
+        next: "Deliver them in several parts, by narrower prefixes.", scope: .delivery)
+    }
+    found.append(entry)
+  }
+
+  private static func baseName(_ key: String) -> String {
+    String(decoding: key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).last ?? [], as: UTF8.self)
+  }
+
+  // MARK: Files
+
+  private func planned(_ object: ObjectInfo, _ target: RemotePath, index: Int) -> PlannedFile {
+    var file = DeliveryFile()
+    file.index = Int32(index)
+    file.key = object.key
+    file.remotePath = target.text
+    file.size = object.size
+    file.etag = object.etag
+    file.versionID = object.versionID
+    file.status = .waiting
+    file.sourceModifiedAt = object.modifiedAt
+    return PlannedFile(
+      file: file, sourceSHA256: object.checksums.first { $0.algorithm == "SHA256" }?.value ?? "")
+  }
+
+  /// Bytes of each chunk of a file but the last: as asked for, larger where the file would have too many.
+  static func chunkSize(_ fileSize: Int64, wanted: Int64) -> Int64 {
+    let wanted = wanted == 0 ? RequestCheck.defaultChunkSize : wanted
+    return max(wanted, (fileSize + maxChunks - 1) / maxChunks)
+  }
+
+  // MARK: Problems
+
+  static func missing(_ key: String) -> DeliveryFailure {
+    DeliveryFailure(
+      "OBJECT_MISSING", "There is no object \(String(key.prefix(255)).debugDescription), and nothing under it as a folder.",
+      next: "Check the key; it is case-sensitive.", scope: .delivery, subject: key)
+  }
+
+  private static func nothing(_ selections: [Selection]) -> DeliveryFailure {
+    let first = selections.first.map { String($0.value.prefix(255)) } ?? ""
+    return DeliveryFailure(
+      "NOTHING_SELECTED", "No files are selected: there is nothing under \(first.debugDescription).",
+      next: "Check the prefixes and keys; they are case-sensitive.", scope: .delivery, subject: first)
+  }
+
+  private func unsafe(_ object: ObjectInfo, _ error: DestinationError) -> DeliveryFailure {
+    DeliveryFailure(
+      "NAME_UNSAFE", "The object \(String(object.key.prefix(255)).debugDescription) can't have its name at the destination: \(error.message)",
+      next: "Rename the object, or deliver it alone under a path of its own.", scope: .delivery, subject: object.key)
+  }
+}
+
+/// Finds names that would get into each other's way: the same file twice, a file where another needs a folder, and a file
+/// named like another's .part.
+struct NameClashes {
+  private var files: [String: String] = [:]
+  private var parts: [String: String] = [:]
+  private var folders: [String: String] = [:]
+
+  /// The clash, if there is one. Names count by their bytes: two spellings of one letter are two names.
+  mutating func add(_ path: RemotePath, key: String) -> Problem? {
+    let (name, part) = (Self.bytes(path), Self.bytes(path.part))
+    var other = files[name] ?? parts[name] ?? files[part] ?? parts[part] ?? folders[name] ?? folders[part]
+    var folder = path.parent
+    while other == nil, folder.name != nil {
+      let text = Self.bytes(folder)
+      other = files[text] ?? parts[text]
+      folder = folder.parent
+    }
+    if let other {
+      return DeliveryFailure(
+        "NAME_CLASH", "\(String(other.prefix(255)).debugDescription) and \(String(key.prefix(255)).debugDescription) would both need the name \(path) at the destination.",
+        next: "Deliver one of them to another path, or in a delivery of its own.", scope: .delivery, subject: key
+      ).problem
+    }
+    (files[name], parts[part]) = (key, key)
+    folder = path.parent
+    while folder.name != nil {
+      folders[Self.bytes(folder)] = key
+      folder = folder.parent
+    }
+    return nil
+  }
+
+  /// A dictionary of Strings takes canonically equal names for the same one; a file system doesn't.
+  private static func bytes(_ path: RemotePath) -> String { Hex.encode(path.text.utf8) }
+}
+
+extension RemotePath {
+  /// From `text`, as it was journalled.
+  init(text: String) throws(DestinationError) {
+    let isRoot = text.utf8.first == UInt8(ascii: "/")
+    self = try RemotePath(isRoot ? .root : .home).appending(isRoot ? String(text.dropFirst()) : text)
+  }
+}

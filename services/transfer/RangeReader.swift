@@ -1,0 +1,163 @@
+// Reads ranges of one version of one object, by the read rights that storage-broker grants: a URL for ranged GET, or a
+// local path. Every answer must be of that version. One try a call: whoever calls decides about another.
+import FerryAPI
+import NIOCore
+import Transport
+
+final class RangeReader: Sendable {
+  /// A grant is renewed this long before it ends, so that no read under way loses it.
+  static let renewBeforeMilliseconds: Int64 = 60_000
+  /// A read slower than this on average fails and is tried again.
+  private static let slowestBytesPerSecond = 64 * 1024
+  private static let leastTimeout = Duration.seconds(60)
+
+  typealias MakeGrant = @Sendable () async throws(DeliveryFailure) -> ReadGrant
+
+  /// "bucket/key", as errors name it.
+  let subject: String
+  let size: Int64
+  private let etag: String
+  private let http: HTTPClient
+  private let threads: WorkThreads
+  private let grants: GrantKeeper
+
+  /// - Parameters:
+  ///   - etag: of the version to read, with its quotes.
+  ///   - now: milliseconds since 1970.
+  init(
+    subject: String, size: Int64, etag: String, http: HTTPClient, threads: WorkThreads,
+    now: @escaping @Sendable () -> Int64, grant: @escaping MakeGrant
+  ) {
+    self.subject = subject
+    self.size = size
+    self.etag = etag
+    self.http = http
+    self.threads = threads
+    grants = GrantKeeper(now: now, make: grant)
+  }
+
+  /// The bytes of the range, all of them.
+  func read(_ range: Range<Int64>) async throws(DeliveryFailure) -> ByteBuffer {
+    let grant = try await granted()
+    do throws(DeliveryFailure) { return try await read(range, by: grant) } catch {
+      // The right may have ended early: a clock that is off, a key that was replaced. A new one tells.
+      guard error.problem.code == "ACCESS_DENIED" || error.problem.code == "WRONG_KEY", grant.path.isEmpty else {
+        throw error
+      }
+      await grants.drop(grant)
+      return try await read(range, by: try await granted())
+    }
+  }
+
+  /// The last look at the source: throws if it is known to have changed since it was read. A URL's reads each carried the
+  /// version as a condition, so for them there is nothing more to ask.
+  func confirmUnchanged() async throws(DeliveryFailure) {
+    guard let grant = await grants.current, !grant.path.isEmpty else { return }
+    if let failure = await threads.run({ [subject] in LocalFile.confirm(grant, subject: subject) }) { throw failure }
+  }
+
+  private func granted() async throws(DeliveryFailure) -> ReadGrant {
+    let grant = try await grants.grant()
+    if grant.size != size { throw .changed(subject, "it had \(size) bytes and has \(grant.size)") }
+    if !etag.isEmpty, grant.etag != etag { throw .changed(subject, "its ETag was \(etag) and is \(grant.etag)") }
+    return grant
+  }
+
+  private func read(_ range: Range<Int64>, by grant: ReadGrant) async throws(DeliveryFailure) -> ByteBuffer {
+    guard !grant.url.isEmpty else {
+      return try await threads.run { [subject] in LocalFile.read(range, of: grant, subject: subject) }.get()
+    }
+    let count = Int(range.upperBound - range.lowerBound)
+    var headers = grant.headers.map { (name: $0.name, value: $0.value) }
+    headers.append((name: "Range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
+    if !grant.etag.isEmpty, !headers.contains(where: { $0.name.lowercased() == "if-match" }) {
+      headers.append((name: "If-Match", value: grant.etag))
+    }
+    let request = HTTPRequest(
+      "GET", grant.url, headers: headers,
+      timeout: max(Self.leastTimeout, .seconds(count / Self.slowestBytesPerSecond)),
+      maxResponseBytes: max(count, 64 * 1024), expectedBytes: count)
+    let response: HTTPResponse
+    do throws(TransportError) { response = try await http.execute(request) } catch {
+      // More bytes than asked for: no range was kept to.
+      if error.kind == .tooLarge { throw unreadable("it sent more than the \(count) bytes asked for") }
+      throw DeliveryFailure(error, subject: subject)
+    }
+    try check(response, range, grant)
+    return response.body
+  }
+
+  private func check(_ response: HTTPResponse, _ range: Range<Int64>, _ grant: ReadGrant) throws(DeliveryFailure) {
+    switch response.status {
+    case 206:
+      let wanted = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
+      let found = response.headers["content-range"] ?? ""
+      guard found == wanted else {
+        // "bytes 0-9/*" is allowed where the server doesn't know the size (RFC 9110 section 14.4).
+        guard found == "bytes \(range.lowerBound)-\(range.upperBound - 1)/*" else {
+          throw unreadable("it sent \"\(found.prefix(80))\" for \"\(wanted)\"")
+        }
+        break
+      }
+    case 200 where range.lowerBound == 0 && range.upperBound == size: break
+    case 200: throw unreadable("it ignored the range that was asked for")
+    default: throw DeliveryFailure(status: response.status, response: response, subject: subject)
+    }
+    let count = Int(range.upperBound - range.lowerBound)
+    guard response.body.readableBytes == count else {
+      throw DeliveryFailure(
+        "STORAGE_UNAVAILABLE", "Reading \(subject) gave \(response.body.readableBytes) of \(count) bytes.",
+        next: "Try again.", scope: .delivery, retryable: true, provider: "s3", subject: subject)
+    }
+    if !grant.etag.isEmpty {
+      let found = response.headers["etag"] ?? ""
+      guard found == grant.etag else { throw .changed(subject, "its ETag was \(grant.etag) and is \(found)") }
+    }
+  }
+
+  private func unreadable(_ why: String) -> DeliveryFailure {
+    DeliveryFailure(
+      "STORAGE_ANSWER_UNREADABLE", "The storage's answer for \(subject) can't be used: \(why).",
+      next: "Check that the connection's endpoint is that of an S3 server that keeps to ranges.", provider: "s3",
+      subject: subject)
+  }
+}
+
+/// Holds the grant in use; many reads that need a new one at once ask for it once.
+private actor GrantKeeper {
+  private let now: @Sendable () -> Int64
+  private let make: RangeReader.MakeGrant
+  private(set) var current: ReadGrant?
+  private var underway: Task<Result<ReadGrant, DeliveryFailure>, Never>?
+
+  init(now: @escaping @Sendable () -> Int64, make: @escaping RangeReader.MakeGrant) {
+    self.now = now
+    self.make = make
+  }
+
+  func grant() async throws(DeliveryFailure) -> ReadGrant {
+    if let current, isFresh(current) { return current }
+    let task = underway ?? renewal()
+    underway = task
+    let result = await task.value
+    if underway == task { underway = nil }
+    let grant = try result.get()
+    current = grant
+    return grant
+  }
+
+  private func renewal() -> Task<Result<ReadGrant, DeliveryFailure>, Never> {
+    Task { [make] in
+      do throws(DeliveryFailure) { return .success(try await make()) } catch { return .failure(error) }
+    }
+  }
+
+  func drop(_ grant: ReadGrant) {
+    if current == grant { current = nil }
+  }
+
+  private func isFresh(_ grant: ReadGrant) -> Bool {
+    guard let expiry = grant.expiresAt else { return true }
+    return expiry.seconds * 1000 - now() > RangeReader.renewBeforeMilliseconds
+  }
+}

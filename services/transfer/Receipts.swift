@@ -1,0 +1,63 @@
+// A receipt: what was delivered where, when and how it was proven, signed and kept in the delivery's own journal. Made
+// from the journal's file records alone, which hold only what was proven.
+import DocumentStore
+import FerryAPI
+import ServiceKit
+
+enum Receipts {
+  static let proof = "sha256, read back"
+  /// Bytes of a piece: a document holds no more than `Batch.maximumBodySize`.
+  private static let pieceBytes = 300 * 1024
+  /// Bytes of a receipt's payload for which the answer also holds it decoded and as a file; a larger one is the three
+  /// parts of the signature alone, so that the answer stays within a message.
+  static let maxDecodedBytes = 1 << 20
+
+  static func make(
+    _ delivery: Delivery, files: [DeliveryFile], hostKey: String, source: String, server: String, finishedAt: Timestamp
+  ) -> Receipt {
+    var receipt = Receipt()
+    receipt.deliveryID = delivery.id
+    receipt.requester = delivery.requester
+    receipt.userTicket = delivery.userTicket
+    receipt.auditTicket = delivery.auditTicket
+    receipt.source = source
+    receipt.destination = server
+    receipt.hostKey = hostKey
+    receipt.files = files.map { file in
+      ReceiptFile.with {
+        $0.key = file.key
+        $0.path = file.remotePath
+        $0.size = file.size
+        $0.sha256 = file.sha256
+        $0.version = file.versionID.isEmpty ? file.etag : file.versionID
+        $0.deliveredAt = file.deliveredAt
+      }
+    }
+    receipt.totalBytes = files.reduce(0) { $0 + $1.size }
+    receipt.startedAt = delivery.startedAt
+    receipt.finishedAt = finishedAt
+    receipt.proof = proof
+    return receipt
+  }
+
+  static func put(_ signed: SignedReceipt, into batch: inout Batch) {
+    let bytes = signed.encodedBytes()
+    var (start, piece) = (0, 0)
+    while start < bytes.count {
+      let end = min(start + pieceBytes, bytes.count)
+      batch.put(JournalKeys.receipt(piece), Array(bytes[start..<end]))
+      (start, piece) = (end, piece + 1)
+    }
+  }
+
+  /// The receipt as callers get it. `pieces` in order.
+  static func open(_ pieces: [[UInt8]]) throws -> SignedReceipt {
+    var signed = try SignedReceipt(decoding: pieces.flatMap { $0 })
+    guard signed.payload.utf8.count <= maxDecodedBytes, let payload = Base64URL.decode(signed.payload) else {
+      return signed
+    }
+    signed.receipt = try Receipt(json: String(decoding: payload, as: UTF8.self))
+    signed.jwsJSON = signed.flattened
+    return signed
+  }
+}

@@ -1,0 +1,88 @@
+// Checks a delivery request for everything that can be told without asking anyone: bounds, names, what was left out.
+import FerryAPI
+import RPC
+import ServiceKit
+
+enum RequestCheck {
+  static let maxSelections = 1000
+  static let maxKeyBytes = 1024
+  static let maxNameBytes = 255
+  static let maxTitleBytes = 500
+  static let maxDescriptionBytes = 16 * 1024
+  static let maxPathBytes = 4096
+  static let maxIdempotencyKeyBytes = 256
+  static let chunkSizes: ClosedRange<Int64> = (256 << 10)...(64 << 20)
+  static let defaultChunkSize: Int64 = 8 << 20
+
+  static func check(_ request: DeliveryRequest?) throws(RPCError) -> DeliveryRequest {
+    guard let request else {
+      throw .invalid("The call holds no delivery request.", next: "Say what to deliver, and where to.")
+    }
+    try text(request.assignmentGroup, maxNameBytes, "assignment group")
+    try text(request.title, maxTitleBytes, "title")
+    try text(request.description, maxDescriptionBytes, "description", multiline: true)
+    try text(request.path, maxPathBytes, "path")
+    try check(request.source ?? Source())
+    let options = request.options ?? DeliveryOptions()
+    guard options.chunkSize == 0 || chunkSizes.contains(options.chunkSize) else {
+      throw .invalid(
+        "A chunk size of \(options.chunkSize) bytes was asked for.",
+        next: "Give \(chunkSizes.lowerBound) to \(chunkSizes.upperBound) bytes, or 0 for \(defaultChunkSize).")
+    }
+    guard [.unspecified, .none].contains(options.compression) else {
+      throw .invalid("This compression is not known.", next: "Ask for none: files are delivered as they are.")
+    }
+    guard [.unspecified, .overwrite, .fail].contains(options.onConflict) else {
+      throw .invalid("What to do with files that are there is not known.", next: "Ask to overwrite, or to fail.")
+    }
+    guard (0...4).contains(request.priority.rawValue), (0...3).contains(request.environment.rawValue) else {
+      throw .invalid("The priority or the environment is not known.", next: "Choose one of those that are offered.")
+    }
+    return request
+  }
+
+  private static func check(_ source: Source) throws(RPCError) {
+    try text(source.connection, maxNameBytes, "connection")
+    try text(source.bucket, maxNameBytes, "bucket")
+    if source.bucket.isEmpty { throw .invalid("The request names no bucket.", next: "Say where the files are.") }
+    guard !source.selections.isEmpty else {
+      throw .invalid(
+        "The request selects no files.", next: "Give at least one key or prefix.", problem: "NOTHING_SELECTED")
+    }
+    guard source.selections.count <= maxSelections else {
+      throw .invalid(
+        "The request has \(source.selections.count) selections.",
+        next: "Give at most \(maxSelections); a prefix selects many files at once.")
+    }
+    for selection in source.selections {
+      guard [.unspecified, .key, .prefix].contains(selection.kind) else {
+        throw .invalid("A selection's kind is not known.", next: "Select by key or by prefix.")
+      }
+      if selection.kind == .key, selection.value.isEmpty {
+        throw .invalid("A selected key is empty.", next: "Give the object's key.")
+      }
+      guard selection.value.utf8.count <= maxKeyBytes, !selection.value.utf8.contains(0) else {
+        throw .invalid("A selected key is over \(maxKeyBytes) bytes or holds a NUL.", next: "Check the key.")
+      }
+    }
+  }
+
+  private static func text(
+    _ text: String, _ bytes: Int, _ what: String, multiline: Bool = false
+  ) throws(RPCError) {
+    guard text.utf8.count <= bytes else {
+      throw .invalid("The \(what) has \(text.utf8.count) bytes.", next: "Keep it within \(bytes).")
+    }
+    let broken = text.unicodeScalars.contains { scalar in
+      scalar.value < 0x20 && !(multiline && (scalar == "\n" || scalar == "\t" || scalar == "\r"))
+    }
+    if broken { throw .invalid("The \(what) holds a control character.", next: "Take it out.") }
+  }
+
+  static func idempotencyKey(_ key: String) throws(RPCError) {
+    guard key.utf8.count <= maxIdempotencyKeyBytes, !key.utf8.contains(0) else {
+      throw .invalid(
+        "The idempotency key is over \(maxIdempotencyKeyBytes) bytes or holds a NUL.", next: "Use a shorter one.")
+    }
+  }
+}

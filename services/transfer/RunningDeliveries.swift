@@ -1,0 +1,64 @@
+// The deliveries whose files are moving in this process, so that a cancel reaches them at once. That a cancel was asked
+// for is in the journal; this only spares the wait until somebody reads it.
+import Synchronization
+
+final class RunningDeliveries: Sendable {
+  private struct Entry {
+    var task: Task<Void, any Error>
+    var isCancelled = false
+    /// All that was asked for is delivered: there is nothing left to cancel.
+    var isSealed = false
+  }
+  private let entries = Mutex<[String: Entry]>([:])
+
+  /// Runs `work` until it ends, the delivery is cancelled, or the calling task is.
+  func perform(_ id: String, _ work: @escaping @Sendable () async throws -> Void) async throws {
+    let task = Task { try await work() }
+    entries.withLock { $0[id] = Entry(task: task) }
+    try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  func forget(_ id: String) { entries.withLock { $0[id] = nil } }
+
+  func cancel(_ id: String) {
+    let task = entries.withLock { entries -> Task<Void, any Error>? in
+      guard let entry = entries[id], !entry.isSealed else { return nil }
+      entries[id]?.isCancelled = true
+      return entry.task
+    }
+    task?.cancel()
+  }
+
+  func isCancelled(_ id: String) -> Bool { entries.withLock { $0[id]?.isCancelled ?? false } }
+
+  /// From now on a cancel changes nothing. False if one came first.
+  func seal(_ id: String) -> Bool {
+    entries.withLock { entries in
+      guard let entry = entries[id], !entry.isCancelled else { return false }
+      entries[id]?.isSealed = true
+      return true
+    }
+  }
+}
+
+/// Which delivery writes to which path of which login: two at once on one path would write into the same .part file.
+final class TargetClaims: Sendable {
+  private let holders = Mutex<[String: String]>([:])
+
+  /// Nil if all are this delivery's now; else the delivery that holds one of them. Asking again adds nothing.
+  func claim(_ targets: [String], for id: String) -> (holder: String, target: String)? {
+    holders.withLock { holders in
+      for target in targets {
+        if let holder = holders[target], holder != id { return (holder, target) }
+      }
+      for target in targets { holders[target] = id }
+      return nil
+    }
+  }
+
+  func release(_ id: String) { holders.withLock { holders in holders = holders.filter { $0.value != id } } }
+}

@@ -1,0 +1,92 @@
+// The program ferry-transfer: its options, and what its service is put together from.
+import ArgumentParser
+import FerryAPI
+import RPC
+import ServiceKit
+import Transport
+import Workflow
+
+@main
+struct TransferCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ferry-transfer",
+    abstract: "Delivers files from object storage to customers' servers, durably, and proves it.")
+
+  /// Deliveries under way at once; the rest waits, the most urgent first.
+  static let maxRunning = 32
+  /// Connections to one storage endpoint; chunks in flight of several deliveries share them.
+  static let maxPerHost = 64
+
+  @OptionGroup var options: ServiceOptions
+  @OptionGroup var peers: PeerOptions
+
+  @Option(help: "How long a source or destination in trouble is tried again, for each chunk, before the delivery fails.")
+  var retryBudgetSeconds = 60
+
+  @Option(help: "PEM file of the certificate authorities to trust for https endpoints, in place of the system's.")
+  var caFile: String?
+
+  func validate() throws {
+    guard (0...86_400).contains(retryBudgetSeconds) else {
+      throw ValidationError("--retry-budget-seconds is \(retryBudgetSeconds). Set it to 0 up to 86400.")
+    }
+  }
+
+  func run() async throws {
+    let (seconds, caFile) = (retryBudgetSeconds, caFile)
+    try await runService(
+      name: "transfer", options: options, peers: peers, files: [FerryFiles.common, FerryFiles.transfer]
+    ) { environment in
+      try await Self.build(environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile)
+    }
+  }
+
+  private static func build(
+    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?
+  ) async throws -> Router {
+    var configuration = HTTPClientConfiguration()
+    configuration.caFile = caFile
+    configuration.maxPerHost = maxPerHost
+    let http = HTTPClient(configuration)
+    environment.onShutdown { http.shutdown() }
+    let store = try await environment.openStore()
+    let logger = environment.logger
+    let assist = Assist.Client(environment.channel(to: "assist"))
+    let identity = environment.identity
+    let hub = WatchHub()
+    let workflow = DeliveryWorkflow(
+      archive: DeliveryArchive(store: store, box: environment.secretBox),
+      destinations: DestinationStore(store: store, box: environment.secretBox),
+      broker: StorageBroker.Client(environment.channel(to: "storage-broker")),
+      tickets: Tickets(
+        ticketing: Ticketing.Client(environment.channel(to: "ticketing")), assist: assist, identity: identity,
+        persist: persist),
+      announcements: Announcements(
+        notifications: Notifications.Client(environment.channel(to: "notification")), assist: assist,
+        identity: identity, persist: persist),
+      identity: identity, http: http, threads: WorkThreads(), persist: persist, hub: hub,
+      running: RunningDeliveries(), claims: TargetClaims(),
+      signer: try ReceiptSigner(keyFile: environment.dataDirectory + "/receipt.key"), logger: logger)
+    // The instance's name is the same after a restart, so that it takes its own runs up at once.
+    let engine = WorkflowEngine(
+      store: store, instance: "transfer",
+      options: WorkflowEngine.Options(maximumRunning: maxRunning, namespace: JournalKeys.namespace)
+    ) { event in
+      switch event {
+      case .scanFailed, .postponed: logger.warning("workflow", metadata: ["event": "\(event)"])
+      default: logger.debug("workflow", metadata: ["event": "\(event)"])
+      }
+    }
+    await engine.register(workflow.kind)
+    let starter = DeliveryStarter(archive: workflow.archive, engine: engine, logger: logger)
+    try await starter.finishStarting()
+    try await engine.resume()
+    environment.onStopping { hub.close() }
+    environment.onShutdown { await engine.stop() }
+    let deliveries = DeliveryCalls(workflow: workflow, engine: engine, starter: starter)
+    var router = Router()
+    deliveries.register(in: &router)
+    DestinationCalls(store: workflow.destinations).register(in: &router)
+    return router
+  }
+}
