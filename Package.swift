@@ -76,7 +76,7 @@ let package = Package(
       name: "StorageBrokerService", dependencies: ["ServiceKit", "ObjectStores"], path: "services/storage-broker",
       linkerSettings: slim),
     .executableTarget(
-      name: "TransferService", dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", crypto],
+      name: "TransferService", dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", crypto, logging, nioCore],
       path: "services/transfer", linkerSettings: slim),
     .executableTarget(
       name: "NotificationService", dependencies: ["ServiceKit", "Transport"], path: "services/notification",

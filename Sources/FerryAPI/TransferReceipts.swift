@@ -189,3 +189,11 @@ public struct ReceiptKey: Message {
 
   public func encode(to writer: inout WireWriter) { writer.string(1, jwkJSON) }
 }
+
+extension SignedReceipt {
+  /// The flattened JSON form (RFC 7515 section 7.2.2), from the three parts; base64url needs no escaping. Large receipts come
+  /// without `jwsJSON`, and this makes it.
+  public var flattenedJSON: String {
+    #"{"payload":"\#(payload)","protected":"\#(protected)","signature":"\#(signature)"}"#
+  }
+}

@@ -13,6 +13,9 @@ public final class ServiceEnvironment: Sendable {
   static let sweepSize = 1000
   private static let keysTimeout: Duration = .seconds(3)
 
+  /// Bytes of one answer from another service: the receipt of the largest delivery fits.
+  static let maxAnswerSize = 32 << 20
+
   /// "ticketing"
   public let name: String
   /// This service's own folder, 0700.
@@ -70,8 +73,11 @@ public final class ServiceEnvironment: Sendable {
 
   /// Calls through it belong to the running trace.
   private static func makeChannel(to address: PeerAddress) -> ClientChannel {
-    ClientChannel(
-      host: address.host, port: address.port, interceptors: [{ (_, options) in options.setTrace() }])
+    var configuration = ClientConfiguration()
+    configuration.maxMessageSize = maxAnswerSize
+    return ClientChannel(
+      host: address.host, port: address.port, configuration: configuration,
+      interceptors: [{ (_, options) in options.setTrace() }])
   }
 
   /// The service's own SQLite file, opened at the first call and closed when the service stops.

@@ -70,7 +70,7 @@ def assert_tickets_tell_the_story(courier, delivery, outcome=api.OUTCOME_SUCCEED
         keys = [note.key for note in ticket.work_notes]
         assert len(keys) == len(set(keys)), f"a note was written twice: {keys}"
         if outcome == api.OUTCOME_SUCCEEDED:
-            noted = {key.removeprefix("state/").split("/")[0].replace(" ", "_").upper() for key in keys if "state/" in key}
+            noted = {key.replace("-", "_").upper() for key in keys}
             assert {state.removeprefix("DELIVERY_STATE_") for state in STATES} <= noted, keys
 
 

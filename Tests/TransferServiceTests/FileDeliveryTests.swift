@@ -63,7 +63,7 @@ private final class Bench: Sendable {
       WorkflowKind(JournalKeys.kind) { [self] context in
         let journal = try await DeliveryJournal.open(context, hub: hub)
         let options = DeliveryOptions.with { ($0.chunkSize, $0.onConflict) = (Self.chunkSize, onConflict) }
-        let load = try await JournalLoad(journal, options: options)
+        let load = try await JournalLoad(journal)
         var persist = Persistence(budgetSeconds: budget)
         persist.budget.initialDelay = .milliseconds(1)
         let threads = WorkThreads()
@@ -100,7 +100,9 @@ private final class Bench: Sendable {
 
   /// Codes of the files' problems.
   func problems(onConflict: OnConflict = .overwrite, budget: Int = 0) async throws -> [String] {
-    try await run(onConflict: onConflict, budget: budget).map { "\($0.problem?.code ?? ""): \($0.problem?.message ?? "")" }
+    try await run(onConflict: onConflict, budget: budget).map { file in
+      "\(file.problem?.code ?? ""): \(file.problem?.message ?? "")"
+    }
   }
 
   func succeeds(budget: Int = 0, location: SourceLocation = #_sourceLocation) async throws {

@@ -1,5 +1,5 @@
-// A server in memory, with the faults that a test asks for: writes that fail, bytes that change, a rename whose answer is
-// lost.
+// A server in memory, with the faults that a test asks for: writes that fail, bytes that change, a rename whose answer
+// is lost.
 import Crypto
 import NIOCore
 import Synchronization
@@ -25,7 +25,8 @@ final class MemoryDestination: Destinations.Destination {
 
   func capabilities() async throws(DestinationError) -> DestinationCapabilities {
     DestinationCapabilities(
-      writesAtOffsets: true, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [], maxConnections: 4)
+      writesAtOffsets: true, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [],
+      maxConnections: 4)
   }
   func probe() async -> [ProbeStep] { [] }
   func stat(_ path: RemotePath) async throws(DestinationError) -> RemoteInfo? {

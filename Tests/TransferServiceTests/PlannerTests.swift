@@ -36,7 +36,8 @@ struct KeyCatalog: SourceCatalog {
     let planner = Planner(catalog: catalog, path: try RemotePath(text: path), isFolder: isFolder) {
       () async throws(DeliveryFailure) in isDirectory
     }
-    return try await planner.plan(selections.map { (kind, value) in Selection.with { ($0.kind, $0.value) = (kind, value) } })
+    return try await planner.plan(
+      selections.map { (kind, value) in Selection.with { ($0.kind, $0.value) = (kind, value) } })
   }
 
   private func names(_ plan: Plan) -> [String] { plan.files.map(\.file.remotePath) }
@@ -108,7 +109,8 @@ struct KeyCatalog: SourceCatalog {
 
   @Test("spellings that only look alike are two names")
   func composition() async throws {
-    let plan = try await plan(KeyCatalog("x/caf\u{E9}", "y/cafe\u{301}"), [(.prefix, "x/"), (.prefix, "y/")], to: "/o", isFolder: true)
+    let catalog = KeyCatalog("x/caf\u{E9}", "y/cafe\u{301}")
+    let plan = try await plan(catalog, [(.prefix, "x/"), (.prefix, "y/")], to: "/o", isFolder: true)
     #expect(plan.problems.isEmpty)
     #expect(plan.files.count == 2)
   }

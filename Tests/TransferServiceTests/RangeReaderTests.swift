@@ -17,7 +17,8 @@ import Transport
     let numbers = (request.header("range") ?? "").dropFirst(6).split(separator: "-").compactMap { Int($0) }
     guard numbers.count == 2 else { return .init(status: "400 Bad Request") }
     return .init(
-      status: "206 Partial Content", headers: ["ETag: \(etag)", "Content-Range: bytes \(numbers[0])-\(numbers[1])/1000"],
+      status: "206 Partial Content",
+      headers: ["ETag: \(etag)", "Content-Range: bytes \(numbers[0])-\(numbers[1])/1000"],
       body: Array(content[numbers[0]...numbers[1]]))
   }
 
@@ -32,7 +33,8 @@ import Transport
     now: Int64 = 0, size: Int64 = 1000, _ grant: @escaping @Sendable () async throws(DeliveryFailure) -> ReadGrant
   ) -> RangeReader {
     RangeReader(
-      subject: "b/o", size: size, etag: Self.etag, http: HTTPClient(), threads: WorkThreads(), now: { now }, grant: grant)
+      subject: "b/o", size: size, etag: Self.etag, http: HTTPClient(), threads: WorkThreads(), now: { now },
+      grant: grant)
   }
 
   private func failure(
@@ -103,7 +105,7 @@ import Transport
   ])
   func statuses(_ status: String, _ code: String, _ expected: String, _ retryable: Bool) async {
     let failure = await failure { _ in
-      let xml = "<?xml version=\"1.0\"?><Error><Code>\(code)</Code><Message>m</Message><RequestId>R1</RequestId></Error>"
+      let xml = "<Error><Code>\(code)</Code><Message>m</Message><RequestId>R1</RequestId></Error>"
       return .init(status: status, headers: ["Retry-After: 7"], body: Array(xml.utf8))
     }
     #expect(failure?.problem.code == expected)
@@ -181,11 +183,15 @@ import Transport
     #expect(Array(bytes.readableBytesView) == Array(Self.content[10..<20]))
     try await reader.confirmUnchanged()
     try Data(Self.content + [0]).write(to: URL(filePath: path))
-    await #expect { try await reader.read(0..<1) } throws: { ($0 as? DeliveryFailure)?.problem.code == "SOURCE_CHANGED" }
+    await #expect { try await reader.read(0..<1) } throws: {
+      ($0 as? DeliveryFailure)?.problem.code == "SOURCE_CHANGED"
+    }
     await #expect { try await reader.confirmUnchanged() } throws: {
       ($0 as? DeliveryFailure)?.problem.code == "SOURCE_CHANGED"
     }
     try FileManager.default.removeItem(atPath: path)
-    await #expect { try await reader.read(0..<1) } throws: { ($0 as? DeliveryFailure)?.problem.code == "OBJECT_MISSING" }
+    await #expect { try await reader.read(0..<1) } throws: {
+      ($0 as? DeliveryFailure)?.problem.code == "OBJECT_MISSING"
+    }
   }
 }

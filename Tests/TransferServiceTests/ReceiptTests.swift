@@ -16,7 +16,8 @@ import Testing
     signer = try ReceiptSigner(seed: Array(0..<32))
     let delivery = Delivery.with { ($0.id, $0.userTicket, $0.auditTicket) = ("dlv_1", "REQ0000001", "AUD0000001") }
     let file = DeliveryFile.with {
-      ($0.key, $0.remotePath, $0.size, $0.sha256, $0.etag) = ("in/ä \"b\".csv", "/out/b.csv", 3, String(repeating: "ab", count: 32), "\"e\"")
+      ($0.key, $0.remotePath, $0.size, $0.etag) = ("in/ä \"b\".csv", "/out/b.csv", 3, "\"e\"")
+      $0.sha256 = String(repeating: "ab", count: 32)
     }
     receipt = Receipts.make(
       delivery, files: [file], hostKey: "SHA256:x", source: "s3://in", server: "sftp://u@h",

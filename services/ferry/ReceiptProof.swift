@@ -1,6 +1,7 @@
 // Checking a receipt: a flattened JSON Web Signature (RFC 7515 section 7.2.2) by Ed25519 (RFC 8037), with the public key as a
 // JSON Web Key. Nothing is trusted that the receipt says of its own key.
 import Crypto
+import FerryAPI
 import FoundationEssentials
 
 enum ReceiptProof {
@@ -24,6 +25,12 @@ enum ReceiptProof {
     let kty: String
     let crv: String
     let x: String
+  }
+
+  /// What a receipt says, as the server sent it; its signature is not looked at.
+  static func payload(_ signed: SignedReceipt) throws -> Receipt {
+    guard let bytes = base64URL(signed.payload) else { throw Refusal("its payload is not base64url") }
+    return try Receipt(json: String(decoding: bytes, as: UTF8.self))
   }
 
   /// The payload's JSON text, if the signature is genuine.

@@ -15,13 +15,14 @@ struct ReceiptCommand: AsyncParsableCommand {
   func run() async throws {
     try await Server.run(options) { server in
       let signed = try await Transfer.Client(server.channel).getReceipt(.with { $0.deliveryID = id }, server.signedIn())
+      let proof = signed.flattenedJSON
       if let output {
-        try signed.jwsJSON.write(toFile: output, atomically: true, encoding: .utf8)
+        try proof.write(toFile: output, atomically: true, encoding: .utf8)
         print("Saved to \(output). Check it with: ferry verify \(output) --key KEYFILE")
       } else if options.json {
-        print(signed.jwsJSON)
-      } else if let receipt = signed.receipt {
-        ReceiptText.show(receipt)
+        print(proof)
+      } else {
+        ReceiptText.show(try signed.receipt ?? ReceiptProof.payload(signed))
       }
     }
   }

@@ -23,6 +23,9 @@ struct Server {
   /// The longest a call may take that is not a stream.
   static let callTimeout: Duration = .seconds(60)
 
+  /// Bytes of one answer: the receipt of the largest delivery fits.
+  static let maxAnswerSize = 32 << 20
+
   init(_ options: ServerOptions) throws {
     store = try SessionStore()
     let named = options.server ?? ProcessInfo.processInfo.environment["FERRY_SERVER"]
@@ -31,7 +34,10 @@ struct Server {
     guard parts.count >= 2, let port = parts.last.flatMap({ Int($0) }), (1...65535).contains(port) else {
       throw ValidationError("\(address) is not HOST:PORT, such as 127.0.0.1:7100.")
     }
-    channel = ClientChannel(host: parts.dropLast().joined(separator: ":"), port: port)
+    var configuration = ClientConfiguration()
+    configuration.maxMessageSize = Self.maxAnswerSize
+    channel = ClientChannel(
+      host: parts.dropLast().joined(separator: ":"), port: port, configuration: configuration)
   }
 
   /// Runs a command's calls and turns their errors into a sentence and an exit code.

@@ -84,7 +84,7 @@ enum Deliveries {
       Transfer.getReceipt, .with { $0.deliveryID = id }, call.onward())
     var response = Response(
       status: .ok, headers: [.contentType: "application/jose+json", .cacheControl: "no-store"],
-      body: ResponseBody(byteBuffer: ByteBuffer(string: receipt.jwsJSON)))
+      body: ResponseBody(byteBuffer: ByteBuffer(string: receipt.flattenedJSON)))
     let name = fileName(receipt.receipt?.userTicket.nonEmpty ?? id)
     response.headers[.contentDisposition] = "attachment; filename=\"fileferry-receipt-\(name).json\""
     return response

@@ -178,7 +178,8 @@ struct BrokerService: Sendable {
     var problem = Problem()
     problem.code = "SOURCE_CHANGED"
     problem.message =
-      "The object \(String(request.key.prefix(255))) in \(request.bucket) has changed: its ETag was \(request.etag) and is \(now.etag)."
+      "The object \(String(request.key.prefix(255))) in \(request.bucket) has changed: its ETag was \(request.etag) "
+      + "and is \(now.etag)."
     problem.nextStep = "Start a new delivery, which takes the object as it is now."
     problem.subject = "\(request.bucket)/\(request.key)"
     return RPCError(.failedPrecondition, problem)
@@ -200,7 +201,9 @@ struct BrokerService: Sendable {
 
   /// 0 is the most; anything over the most is cut, as the field's APIs do (AIP-158).
   private func pageSize(_ wanted: Int32) throws(RPCError) -> Int {
-    if wanted < 0 { throw BrokerProblems.invalid("The page size \(wanted) is negative.", "Give 1 to \(Self.maxPageSize).") }
+    if wanted < 0 {
+      throw BrokerProblems.invalid("The page size \(wanted) is negative.", "Give 1 to \(Self.maxPageSize).")
+    }
     return wanted == 0 ? Self.maxPageSize : min(Int(wanted), Self.maxPageSize)
   }
 

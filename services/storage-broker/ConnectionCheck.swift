@@ -54,7 +54,8 @@ enum ConnectionCheck {
     var isDirectory = false
     guard FileManager.default.fileExists(atPath: root, isDirectory: &isDirectory), isDirectory else {
       throw BrokerProblems.invalid(
-        "There is no directory \(String(root.prefix(255))) on storage-broker's host.", "Create it, or correct the root.")
+        "There is no directory \(String(root.prefix(255))) on storage-broker's host.",
+        "Create it, or correct the root.")
     }
   }
 }

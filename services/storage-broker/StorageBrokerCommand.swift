@@ -1,4 +1,5 @@
-// The program ferry-storage-broker: its options, and the start of the service. What it answers is in BrokerService.swift.
+// The program ferry-storage-broker: its options, and the start of the service. What it answers is in
+// BrokerService.swift.
 import ArgumentParser
 import FerryAPI
 import ServiceKit

@@ -59,7 +59,8 @@ struct Announcements: Sendable {
           + "\(delivery.destination) and proven by reading them back. The receipt is signed."
       case .cancelled:
         $0.title = "Cancelled: delivery to \(delivery.destination)"
-        $0.body = "\(delivery.filesDone) of \(ByteText.files(delivery.filesTotal)) had been delivered when it was cancelled."
+        let done = "\(delivery.filesDone) of \(ByteText.files(delivery.filesTotal))"
+        $0.body = "\(done) had been delivered when it was cancelled."
       default:
         $0.title = "Failed: delivery to \(delivery.destination)"
         $0.body = [delivery.problem?.message, delivery.problem?.nextStep].compactMap { $0 }.joined(separator: " ")

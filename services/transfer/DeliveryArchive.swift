@@ -1,5 +1,5 @@
-// Deliveries as the store has them, for those who ask: one, lists, files, chunks, events, receipts. It writes only what is
-// written before a run begins; everything after that is the journal's.
+// Deliveries as the store has them, for those who ask: one, lists, files, chunks, events, receipts. It writes only what
+// is written before a run begins; everything after that is the journal's.
 import DocumentStore
 import FerryAPI
 import FoundationEssentials

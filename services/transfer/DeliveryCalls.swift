@@ -1,5 +1,5 @@
-// The calls of fileferry.v1.Transfer about deliveries: what they check, whom they let see what, and what they answer. The
-// work itself is the workflow's.
+// The calls of fileferry.v1.Transfer about deliveries: what they check, whom they let see what, and what they answer.
+// The work itself is the workflow's.
 import DocumentStore
 import FerryAPI
 import RPC
@@ -17,6 +17,7 @@ struct DeliveryCalls: Sendable {
   static let ticketWait = Duration.seconds(10)
   static let cancelWait = Duration.seconds(5)
   static let retryWait = Duration.seconds(5)
+  static let answerTime = Duration.milliseconds(500)
 
   let workflow: DeliveryWorkflow
   let engine: WorkflowEngine
@@ -107,7 +108,9 @@ struct DeliveryCalls: Sendable {
     }
     let watcher = hub.watch(delivery.id)
     try await starter.start(delivery)
-    return try await settled(delivery.id, watcher, Self.ticketWait) { !$0.userTicket.isEmpty || $0.status.isEnded }
+    return try await settled(delivery.id, watcher, Self.wait(Self.ticketWait, context)) {
+      !$0.userTicket.isEmpty || $0.status.isEnded
+    }
   }
 
   private func again(_ known: Delivery, _ wanted: DeliveryRequest) async throws(RPCError) -> Delivery {
@@ -117,6 +120,12 @@ struct DeliveryCalls: Sendable {
         next: "Use a new key for a new request.", problem: "IDEMPOTENCY_KEY_REUSED")
     }
     return try await current(known.id) ?? known
+  }
+
+  /// Never so long that the caller's own deadline would pass without an answer.
+  private static func wait(_ longest: Duration, _ context: CallContext) -> Duration {
+    guard let deadline = context.deadline else { return longest }
+    return max(.zero, min(longest, deadline.remaining - answerTime))
   }
 
   /// The delivery once `isSettled`, or as it stands when the time is over.
@@ -255,7 +264,8 @@ struct DeliveryCalls: Sendable {
     let delivery = try await changeable(request.id, context)
     if delivery.status == .cancelled { return delivery }
     guard !delivery.status.isEnded else {
-      throw .precondition("The delivery \(delivery.id) has ended already.", next: "Nothing: there is nothing to cancel.")
+      throw .precondition(
+        "The delivery \(delivery.id) has ended already.", next: "Nothing: there is nothing to cancel.")
     }
     let caller = try context.caller
     let reason = String(request.reason.unicodeScalars.filter { $0.value >= 0x20 }.prefix(500).map(Character.init))
@@ -264,13 +274,15 @@ struct DeliveryCalls: Sendable {
     try await archive.put(JournalKeys.partition(delivery.id), JournalKeys.cancel, Array(text.utf8))
     let watcher = hub.watch(delivery.id)
     workflow.running.cancel(delivery.id)
-    return try await settled(delivery.id, watcher, Self.cancelWait) { $0.status.isEnded }
+    return try await settled(delivery.id, watcher, Self.wait(Self.cancelWait, context)) { $0.status.isEnded }
   }
 
   private func retry(_ request: RetryDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
     let before = try await changeable(request.id, context)
     try DestinationChoice.check(request.credentials)
-    guard before.status == .failed || before.status == .cancelled else {
+    let isEnded = before.status == .failed || before.status == .cancelled
+    let canGoOn = if isEnded { true } else { await isStranded(before) }
+    guard canGoOn else {
       throw .precondition(
         "The delivery \(before.id) has not failed and was not cancelled.",
         next: before.status == .succeeded ? "Start a new delivery to deliver it again." : "Wait until it has ended.")
@@ -282,7 +294,14 @@ struct DeliveryCalls: Sendable {
     try await archive.reset(before.id, credentials: request.credentials)
     let watcher = hub.watch(before.id)
     try await starter.start(before)
-    return try await settled(before.id, watcher, Self.ticketWait) { $0.status != .pending }
+    return try await settled(before.id, watcher, Self.wait(Self.ticketWait, context)) { $0.status != .pending }
+  }
+
+  /// Its run failed in a way that left it no time to say so.
+  private func isStranded(_ delivery: Delivery) async -> Bool {
+    if delivery.status == .succeeded { return false }
+    // A store that can't be read says nothing: then it counts as under way.
+    return (try? await engine.run(RunID(delivery.id)))?.status == .failed
   }
 
   private func ended(_ id: String) async -> Bool {

@@ -3,6 +3,7 @@
 // that it is done again.
 import Destinations
 import FerryAPI
+import Logging
 import RPC
 import ServiceKit
 import Workflow
@@ -27,12 +28,15 @@ struct DeliveryConclusion: Sendable {
         change.note("problem", "\(problem.code): \(problem.message) What to do: \(problem.nextStep)")
       }
     }
-    try await workflow.announcements.tell(await journal.snapshot(), outcome, attempt: meta.attempt)
-    let delivery = await journal.delivery
-    let text = Self.closing(delivery, outcome)
-    if !delivery.ticketPairID.isEmpty {
+    try await attempting("telling the requester") {
+      try await workflow.announcements.tell(await journal.snapshot(), outcome, attempt: meta.attempt)
+    }
+    let text = Self.closing(await journal.delivery, outcome)
+    try await attempting("closing the tickets") {
+      // They may have been opened without our hearing of it; asking again gives the same pair.
+      try await workflow.openTickets(journal)
       try await outbox.drain()
-      try await workflow.tickets.close(delivery, outcome, note: text)
+      try await workflow.tickets.close(await journal.delivery, outcome, note: text)
     }
     try await journal.change { change in
       change.delivery.status = outcome == .cancelled ? .cancelled : .failed
@@ -40,6 +44,15 @@ struct DeliveryConclusion: Sendable {
       change.event(.ended, text)
     }
     throw DeliveryEnded(description: text)
+  }
+
+  /// What can't be told in the end, after hours or because it is refused, must not keep the delivery from ending.
+  private func attempting(_ what: String, _ work: () async throws -> Void) async throws {
+    do { try await work() } catch let failure as DeliveryFailure {
+      let id = journal.context.id.rawValue
+      workflow.logger.error("\(what) failed", metadata: ["delivery": "\(id)", "error": "\(failure)"])
+      try await journal.change { $0.event(.note, "\(what) failed: \(failure.problem.message)") }
+    }
   }
 
   private static func closing(_ delivery: Delivery, _ outcome: Outcome) -> String {

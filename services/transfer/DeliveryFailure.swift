@@ -25,8 +25,8 @@ struct DeliveryFailure: Error, RetryableError, CustomStringConvertible {
   var description: String { "\(problem.message) \(problem.nextStep)" }
 
   init(
-    _ code: String, _ message: String, next: String, scope: Scope = .file, retryable: Bool = false, provider: String = "",
-    providerCode: String = "", subject: String = ""
+    _ code: String, _ message: String, next: String, scope: Scope = .file, retryable: Bool = false,
+    provider: String = "", providerCode: String = "", subject: String = ""
   ) {
     var problem = Problem()
     (problem.code, problem.message, problem.nextStep) = (code, message, next)

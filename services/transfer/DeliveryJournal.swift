@@ -1,5 +1,5 @@
-// The journal of one delivery while its body runs: the only writer of its record, states, events and notes. A change of a
-// state, its event and its work note are one batch, so that each is there exactly once, whenever the process dies.
+// The journal of one delivery while its body runs: the only writer of its record, states, events and notes. A change of
+// a state, its event and its work note are one batch, so that each is there exactly once, whenever the process dies.
 import DocumentStore
 import FerryAPI
 import FoundationEssentials

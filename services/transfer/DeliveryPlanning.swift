@@ -1,4 +1,5 @@
-// The part of a delivery's workflow that settles which files move: asked of source and destination once, then journalled.
+// The part of a delivery's workflow that settles which files move: asked of source and destination once, then
+// journalled.
 import Destinations
 import FerryAPI
 import RPC

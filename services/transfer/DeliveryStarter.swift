@@ -1,5 +1,5 @@
-// Hands deliveries to the workflow engine so that none is lost between the journal and the engine: whoever writes one down
-// leaves a mark first, and marks that are still there when the service starts are seen to.
+// Hands deliveries to the workflow engine so that none is lost between the journal and the engine: whoever writes one
+// down leaves a mark first, and marks that are still there when the service starts are seen to.
 import DocumentStore
 import FerryAPI
 import Logging
@@ -31,7 +31,8 @@ struct DeliveryStarter: Sendable {
     for document in page.documents {
       let id = document.key.sort
       if let delivery = try await archive.delivery(id), delivery.status == .pending {
-        logger.notice("a delivery is started that an earlier process had only written down", metadata: ["delivery": "\(id)"])
+        logger.notice(
+          "a delivery is started that an earlier process had only written down", metadata: ["delivery": "\(id)"])
         try await start(delivery)
       } else {
         // Nothing was promised to anybody: the call that made it never answered.

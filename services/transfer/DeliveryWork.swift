@@ -1,5 +1,5 @@
-// Moves the files of a delivery: several at once, their chunks in bounded memory, until all are delivered or told why not.
-// What one file goes through is FileDelivery's; what comes before and after, the workflow's.
+// Moves the files of a delivery: several at once, their chunks in bounded memory, until all are delivered or told why
+// not. What one file goes through is FileDelivery's; what comes before and after, the workflow's.
 import Destinations
 import FerryAPI
 

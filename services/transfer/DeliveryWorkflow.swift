@@ -1,5 +1,6 @@
-// The body of a delivery's workflow: tickets, connection, plan, files, receipt, and the telling of it; or, when it failed
-// or was cancelled, the clearing up and the telling of that. Each part finds in the journal how far an earlier run came.
+// The body of a delivery's workflow: tickets, connection, plan, files, receipt, and the telling of it; or, when it
+// failed or was cancelled, the clearing up and the telling of that. Each part finds in the journal how far an earlier
+// run came.
 import Destinations
 import FerryAPI
 import Logging
@@ -44,7 +45,9 @@ struct DeliveryWorkflow: Sendable {
       hub.leave(id)
     }
     do {
-      try await attempt(journal, outbox)
+      // First of all: what is shown and journalled from here on counts what earlier runs have proven.
+      let load = await journal.meta.isPlanned ? try await JournalLoad(journal) : nil
+      try await attempt(journal, outbox, load)
       await outbox.stop()
       return []
     } catch {
@@ -53,11 +56,11 @@ struct DeliveryWorkflow: Sendable {
     }
   }
 
-  private func attempt(_ journal: DeliveryJournal, _ outbox: NoteOutbox) async throws {
+  private func attempt(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ load: JournalLoad?) async throws {
     let id = journal.context.id.rawValue
     if await journal.meta.ending == nil {
       do {
-        return try await running.perform(id) { try await deliver(journal, outbox) }
+        return try await running.perform(id) { try await deliver(journal, outbox, load) }
       } catch {
         // A lost lease, a store in trouble or a service that stops: the run goes on later, here or elsewhere.
         if Task.isCancelled || error is WorkflowError { throw error }
@@ -77,7 +80,9 @@ struct DeliveryWorkflow: Sendable {
       }
     }
     let failure = error as? DeliveryFailure
-    if failure == nil { logger.error("delivery failed by a fault of its own", metadata: ["delivery": "\(id)", "error": "\(error)"]) }
+    if failure == nil {
+      logger.error("a delivery failed by a fault of our own", metadata: ["delivery": "\(id)", "error": "\(error)"])
+    }
     var problem = failure?.problem ?? Problem.with {
       $0.code = "INTERNAL"
       $0.message = "The transfer service met an error of its own."
@@ -94,7 +99,7 @@ struct DeliveryWorkflow: Sendable {
 
   // MARK: The way of a delivery
 
-  private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox) async throws {
+  private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ load: JournalLoad?) async throws {
     let id = journal.context.id.rawValue
     try await journal.change { $0.delivery.runs += 1 }
     if try await journal.context.get(JournalKeys.cancel) != nil { running.cancel(id) }
@@ -107,7 +112,8 @@ struct DeliveryWorkflow: Sendable {
     let destination = try await connect(choice, journal)
     do {
       try await plan(choice, destination, journal)
-      try await move(choice, destination, journal, outbox)
+      let files = if let load { load } else { try await JournalLoad(journal) }
+      try await move(files, choice, destination, journal, outbox)
       await destination.close()
     } catch {
       await destination.close()
@@ -118,7 +124,7 @@ struct DeliveryWorkflow: Sendable {
     try await tell(journal, outbox)
   }
 
-  private func openTickets(_ journal: DeliveryJournal) async throws {
+  func openTickets(_ journal: DeliveryJournal) async throws {
     let (delivery, meta) = (await journal.delivery, await journal.meta)
     guard delivery.status == .pending else { return }
     if delivery.ticketPairID.isEmpty {
@@ -196,12 +202,11 @@ struct DeliveryWorkflow: Sendable {
   // MARK: Files
 
   private func move(
-    _ choice: DestinationChoice, _ destination: any Destinations.Destination, _ journal: DeliveryJournal,
-    _ outbox: NoteOutbox
+    _ load: JournalLoad, _ choice: DestinationChoice, _ destination: any Destinations.Destination,
+    _ journal: DeliveryJournal, _ outbox: NoteOutbox
   ) async throws {
     let delivery = await journal.delivery
     let options = delivery.request?.options ?? DeliveryOptions()
-    let load = try await JournalLoad(journal, options: options)
     try await load.tellResumption(journal)
     try await journal.settle()
     try claim(load, choice, delivery)
@@ -230,7 +235,8 @@ struct DeliveryWorkflow: Sendable {
     let (source, http, threads, now) = (source(delivery), http, threads, journal.context.clock.now)
     return { file in
       RangeReader(
-        subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads, now: now
+        subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads,
+        now: now
       ) { () async throws(DeliveryFailure) in try await source.grant(file) }
     }
   }

@@ -60,7 +60,10 @@ struct DestinationCalls: Sendable {
   }
 
   private func check(name: String) throws(RPCError) {
-    let isPlain = name.unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0)) }
+    let isPlain = name.unicodeScalars.allSatisfy { scalar in
+      scalar.isASCII
+        && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-_.".unicodeScalars.contains(scalar))
+    }
     guard !name.isEmpty, name.utf8.count <= Self.maxNameBytes, isPlain else {
       throw .invalid(
         "A destination can't be named \(String(name.prefix(Self.maxNameBytes)).debugDescription).",

@@ -28,7 +28,8 @@ struct DestinationChoice: Sendable {
   ) async throws(RPCError) -> DestinationChoice {
     guard let destination, !destination.name.isEmpty || !destination.url.isEmpty else {
       throw .invalid(
-        "The request names no destination.", next: "Give a saved destination's name, or a URL such as sftp://user@host/in/.")
+        "The request names no destination.",
+        next: "Give a saved destination's name, or a URL such as sftp://user@host/in/.")
     }
     try check(given)
     var choice: DestinationChoice

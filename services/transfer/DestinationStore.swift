@@ -1,5 +1,5 @@
-// Saved destinations with their credentials, sealed, and the host keys that were accepted once. What a destination can do
-// is the Destinations library's.
+// Saved destinations with their credentials, sealed, and the host keys that were accepted once. What a destination can
+// do is the Destinations library's.
 import DocumentStore
 import FerryAPI
 import RPC

@@ -1,10 +1,11 @@
-// One file from its source to its final name: its .part file made or found again, chunks sent, all of it proven by reading
-// it back, then renamed. Everything that has to survive a crash is in the journal before the next step relies on it.
+// One file from its source to its final name: its .part file made or found again, chunks sent, all of it proven by
+// reading it back, then renamed. Everything that has to survive a crash is in the journal before the next step relies
+// on it.
 //
-// Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with the SHA-256 of the
-// bytes as they were read from the source, under a condition on the object's version; the read-back goes over the whole
-// .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own SHA-256,
-// which the same read-back gives, is that of the source's version.
+// Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with the SHA-256 of
+// the bytes as they were read from the source, under a condition on the object's version; the read-back goes over the
+// whole .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own
+// SHA-256, which the same read-back gives, is that of the source's version.
 import Destinations
 import FerryAPI
 import FoundationEssentials

@@ -23,7 +23,8 @@ extension FileDelivery {
       }
       guard round < Self.maxProofRounds else {
         throw DeliveryFailure(
-          "PROOF_FAILED", "\(wrong.count) of \(count) chunks of \(name) came back changed from the destination, \(round) times.",
+          "PROOF_FAILED",
+          "\(wrong.count) of \(count) chunks of \(name) came back changed from the destination, \(round) times.",
           next: "Have the server's disk checked; the file was not given its name.", provider: "sftp", subject: file.key)
       }
       try await sendAgain(wrong, remote)
@@ -51,7 +52,8 @@ extension FileDelivery {
       let readable = min(size, file.size)
       if size > file.size {
         throw DeliveryFailure(
-          "PROOF_FAILED", "The .part file of \(file.key.prefix(255)) has \(size) bytes, more than the \(file.size) it was sent.",
+          "PROOF_FAILED",
+          "The .part file of \(file.key.prefix(255)) has \(size) bytes, more than the \(file.size) it was sent.",
           next: "See that nobody else writes to that path, then retry.", provider: "sftp", subject: file.key)
       }
       let digest = try await reaching { () throws(DestinationError) in

@@ -1,5 +1,5 @@
-// How a delivery lies in the document store. All of it is in its workflow run's own partition, so that every write of its
-// body is bound to the lease; the lists over deliveries are index partitions beside it.
+// How a delivery lies in the document store. All of it is in its workflow run's own partition, so that every write of
+// its body is bound to the lease; the lists over deliveries are index partitions beside it.
 import DocumentStore
 import FerryAPI
 import Workflow

@@ -1,5 +1,5 @@
-// What the journal holds when a run begins: the files still to deliver with their chunks, and the figures as they follow
-// from what is proven.
+// What the journal holds when a run begins: the files still to deliver with their chunks, and the figures as they
+// follow from what is proven.
 import FerryAPI
 
 struct JournalLoad: Sendable {
@@ -9,19 +9,23 @@ struct JournalLoad: Sendable {
   private(set) var allChunks: Int64 = 0
   private(set) var deliveredFiles: Int64 = 0
 
-  init(_ journal: DeliveryJournal, options: DeliveryOptions) async throws {
+  init(_ journal: DeliveryJournal) async throws {
+    let options = await journal.delivery.request?.options ?? DeliveryOptions()
+    let isEnding = await journal.meta.ending != nil
     var files: [DeliveryFile] = []
     try await journal.each(JournalKeys.files) { files.append(try DeliveryFile(decoding: $0.body)) }
     var chunks: [Int32: [Int32: Chunk]] = [:]
     let delivered = Set(files.filter { $0.status == .delivered }.map(\.index))
     try await journal.each(JournalKeys.allChunks) { document in
-      guard let file = Int32(document.key.sort.dropFirst(2).prefix { $0 != "/" }), !delivered.contains(file) else { return }
+      let number = document.key.sort.dropFirst(2).prefix { $0 != "/" }
+      guard let file = Int32(number), !delivered.contains(file) else { return }
       let chunk = try Chunk(decoding: document.body)
       chunks[file, default: [:]][chunk.index] = chunk
     }
     var checksums: [Int32: String] = [:]
     try await journal.each(JournalKeys.checksums) { document in
-      if let file = Int32(document.key.sort.dropFirst(2)) { checksums[file] = String(decoding: document.body, as: UTF8.self) }
+      guard let file = Int32(document.key.sort.dropFirst(2)) else { return }
+      checksums[file] = String(decoding: document.body, as: UTF8.self)
     }
     for var file in files {
       let size = Planner.chunkSize(file.size, wanted: options.chunkSize)
@@ -32,6 +36,7 @@ struct JournalLoad: Sendable {
         Self.count(delivered: file, journal.progress)
         continue
       }
+      if file.status == .failed, isEnding { journal.progress.addFailedFile() }
       if file.status == .failed { (file.status, file.problem) = (.waiting, nil) }
       let known = chunks[file.index] ?? [:]
       for chunk in known.values where chunk.written {

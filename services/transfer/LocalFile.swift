@@ -1,5 +1,5 @@
-// Ranges of a local file, for grants that are paths: the file must have the granted size and modification time before and
-// after each read, and no link is followed at its end.
+// Ranges of a local file, for grants that are paths: the file must have the granted size and modification time before
+// and after each read, and no link is followed at its end.
 import FerryAPI
 import Glibc
 import NIOCore

@@ -98,7 +98,8 @@ struct Planner: Sendable {
   private func selectAll(
     prefix: String, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)]
   ) async throws(DeliveryFailure) {
-    let folder = prefix.utf8.lastIndex(of: UInt8(ascii: "/")).map { prefix.utf8.distance(from: prefix.startIndex, to: $0) + 1 } ?? 0
+    let slash = prefix.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let folder = slash.map { prefix.utf8.distance(from: prefix.startIndex, to: $0) + 1 } ?? 0
     var token = ""
     repeat {
       let page = try await catalog.list(prefix: prefix, pageToken: token)
@@ -123,7 +124,8 @@ struct Planner: Sendable {
   }
 
   private static func baseName(_ key: String) -> String {
-    String(decoding: key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).last ?? [], as: UTF8.self)
+    let parts = key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return parts.last.map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
 
   // MARK: Files
@@ -152,7 +154,8 @@ struct Planner: Sendable {
 
   static func missing(_ key: String) -> DeliveryFailure {
     DeliveryFailure(
-      "OBJECT_MISSING", "There is no object \(String(key.prefix(255)).debugDescription), and nothing under it as a folder.",
+      "OBJECT_MISSING",
+      "There is no object \(String(key.prefix(255)).debugDescription), and nothing under it as a folder.",
       next: "Check the key; it is case-sensitive.", scope: .delivery, subject: key)
   }
 
@@ -163,15 +166,18 @@ struct Planner: Sendable {
       next: "Check the prefixes and keys; they are case-sensitive.", scope: .delivery, subject: first)
   }
 
+  static func quoted(_ key: String) -> String { String(key.prefix(255)).debugDescription }
+
   private func unsafe(_ object: ObjectInfo, _ error: DestinationError) -> DeliveryFailure {
     DeliveryFailure(
-      "NAME_UNSAFE", "The object \(String(object.key.prefix(255)).debugDescription) can't have its name at the destination: \(error.message)",
+      "NAME_UNSAFE",
+      "The object \(Self.quoted(object.key)) can't have its name at the destination: \(error.message)",
       next: "Rename the object, or deliver it alone under a path of its own.", scope: .delivery, subject: object.key)
   }
 }
 
-/// Finds names that would get into each other's way: the same file twice, a file where another needs a folder, and a file
-/// named like another's .part.
+/// Finds names that would get into each other's way: the same file twice, a file where another needs a folder, and a
+/// file named like another's .part.
 struct NameClashes {
   private var files: [String: String] = [:]
   private var parts: [String: String] = [:]
@@ -189,7 +195,8 @@ struct NameClashes {
     }
     if let other {
       return DeliveryFailure(
-        "NAME_CLASH", "\(String(other.prefix(255)).debugDescription) and \(String(key.prefix(255)).debugDescription) would both need the name \(path) at the destination.",
+        "NAME_CLASH",
+        "\(Planner.quoted(other)) and \(Planner.quoted(key)) would both need the name \(path) at the destination.",
         next: "Deliver one of them to another path, or in a delivery of its own.", scope: .delivery, subject: key
       ).problem
     }

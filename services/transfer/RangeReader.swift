@@ -49,8 +49,8 @@ final class RangeReader: Sendable {
     }
   }
 
-  /// The last look at the source: throws if it is known to have changed since it was read. A URL's reads each carried the
-  /// version as a condition, so for them there is nothing more to ask.
+  /// The last look at the source: throws if it is known to have changed since it was read. A URL's reads each carried
+  /// the version as a condition, so for them there is nothing more to ask.
   func confirmUnchanged() async throws(DeliveryFailure) {
     guard let grant = await grants.current, !grant.path.isEmpty else { return }
     if let failure = await threads.run({ [subject] in LocalFile.confirm(grant, subject: subject) }) { throw failure }

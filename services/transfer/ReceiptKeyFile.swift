@@ -40,10 +40,3 @@ struct ReceiptSigner: Sendable {
     return signed
   }
 }
-
-extension SignedReceipt {
-  /// The flattened JSON form (RFC 7515 section 7.2.2): base64url needs no escaping.
-  var flattened: String {
-    #"{"payload":"\#(payload)","protected":"\#(protected)","signature":"\#(signature)"}"#
-  }
-}

@@ -57,7 +57,7 @@ enum Receipts {
       return signed
     }
     signed.receipt = try Receipt(json: String(decoding: payload, as: UTF8.self))
-    signed.jwsJSON = signed.flattened
+    signed.jwsJSON = signed.flattenedJSON
     return signed
   }
 }

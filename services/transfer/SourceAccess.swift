@@ -1,5 +1,5 @@
-// The source of a delivery as storage-broker shows it: stat, list and read rights, asked for in the name of the person who
-// wants the delivery. One try a call; a missing object is an answer, not an error.
+// The source of a delivery as storage-broker shows it: stat, list and read rights, asked for in the name of the person
+// who wants the delivery. One try a call; a missing object is an answer, not an error.
 import FerryAPI
 import RPC
 
@@ -77,7 +77,9 @@ struct PersistentCatalog: SourceCatalog {
   private func insisting<Value: Sendable>(
     _ call: @escaping @Sendable () async throws -> Value
   ) async throws(DeliveryFailure) -> Value {
-    do { return try await persist(onRetry: onRetry, call) } catch let failure as DeliveryFailure { throw failure } catch {
+    do { return try await persist(onRetry: onRetry, call) } catch let failure as DeliveryFailure {
+      throw failure
+    } catch {
       // Only cancellation, or a journal that can't be written: the body notices both by itself.
       throw DeliveryFailure(
         "CANCELLED", "The delivery was interrupted.", next: "It goes on by itself.", scope: .delivery)

@@ -1,5 +1,5 @@
-// The eight states of a delivery and how each may change: waiting, active, then done, skipped or failed, each once in an
-// attempt. It decides what is a change; writing it down is the journal's.
+// The eight states of a delivery and how each may change: waiting, active, then done, skipped or failed, each once in
+// an attempt. It decides what is a change; writing it down is the journal's.
 import FerryAPI
 
 struct StateTracker: Sendable, Equatable {

@@ -1,5 +1,5 @@
-// The two tickets of a delivery: opened before anything moves, noted on as it goes, closed with its outcome. Notes wait in
-// the journal until ticketing has them, so a ticketing service that is away delays nobody but the end.
+// The two tickets of a delivery: opened before anything moves, noted on as it goes, closed with its outcome. Notes wait
+// in the journal until ticketing has them, so a ticketing service that is away delays nobody but the end.
 import DocumentStore
 import FerryAPI
 import RPC
@@ -30,8 +30,8 @@ struct Tickets: Sendable {
 
   // MARK: Open
 
-  /// Once for a delivery, as two steps of its workflow: what is asked for is settled first, so that asking again after a
-  /// lost answer is the same call.
+  /// Once for a delivery, as two steps of its workflow: what is asked for is settled first, so that asking again after
+  /// a lost answer is the same call.
   func open(_ delivery: Delivery, context: RunContext) async throws -> TicketPair {
     let asked = try await context.step("ticket-text") { _ in await opening(delivery).encodedBytes() }
     let request = try OpenTicketsRequest(decoding: asked)
@@ -102,7 +102,8 @@ struct Tickets: Sendable {
       $0.description = "\(what)\(more) from bucket \(source.bucket) to \(delivery.destination)."
       $0.auditDescription =
         "Delivery \(delivery.id), asked for by \(who): \(what)\(more) from connection "
-        + "\(source.connection.isEmpty ? "default" : source.connection), bucket \(source.bucket), to \(delivery.destination)."
+        + "\(source.connection.isEmpty ? "default" : source.connection), bucket \(source.bucket), to "
+        + "\(delivery.destination)."
     }
   }
 

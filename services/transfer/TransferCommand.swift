@@ -20,7 +20,7 @@ struct TransferCommand: AsyncParsableCommand {
   @OptionGroup var options: ServiceOptions
   @OptionGroup var peers: PeerOptions
 
-  @Option(help: "How long a source or destination in trouble is tried again, for each chunk, before the delivery fails.")
+  @Option(help: "How long a source or destination in trouble is tried again, for each chunk, before it is given up.")
   var retryBudgetSeconds = 60
 
   @Option(help: "PEM file of the certificate authorities to trust for https endpoints, in place of the system's.")

@@ -1,5 +1,5 @@
-// Who watches which delivery, and what there is to see of those under way here. It carries no events: a watcher is woken
-// and reads the journal, so nothing is lost however slow it is, and nothing piles up.
+// Who watches which delivery, and what there is to see of those under way here. It carries no events: a watcher is
+// woken and reads the journal, so nothing is lost however slow it is, and nothing piles up.
 import FerryAPI
 import Synchronization
 

@@ -1,5 +1,5 @@
-// A few threads for what blocks or takes long: hashing, and reading local files. Neither belongs on an event loop, nor for
-// milliseconds on the pool that all tasks share.
+// A few threads for what blocks or takes long: hashing, and reading local files. Neither belongs on an event loop, nor
+// for milliseconds on the pool that all tasks share.
 import Crypto
 import Dispatch
 import NIOCore
