@@ -167,7 +167,7 @@ public final class ClientChannel: Sendable {
     let http2 = configuration.http2
     let bootstrap = ClientBootstrap(group: group)
       .connectTimeout(.nanoseconds(Deadline.nanoseconds(configuration.connectTimeout)))
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
+      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.maxMessagesPerRead, value: 4)
     do {
       let (channel, transport) = try await bootstrap.connect(host: host, port: port) { channel in

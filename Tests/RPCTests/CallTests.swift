@@ -48,7 +48,7 @@ func responses(_ sizes: [Int32], interval: Int32 = 0) -> StreamingOutputCallRequ
   }
 }
 
-@Suite("Calls from our client to our server", .timeLimit(.minutes(1)))
+@Suite("Calls from our client to our server", .timeLimit(.minutes(3)))
 struct CallTests {
   @Test("a unary call carries large messages both ways")
   func largeUnary() async throws {

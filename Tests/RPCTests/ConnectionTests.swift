@@ -4,7 +4,7 @@ import RPC
 import Synchronization
 import Testing
 
-@Suite("Connections", .timeLimit(.minutes(1)))
+@Suite("Connections", .timeLimit(.minutes(3)))
 struct ConnectionTests {
   @Test("nobody listening is told with the address, at once")
   func refused() async throws {

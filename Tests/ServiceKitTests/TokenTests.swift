@@ -54,7 +54,7 @@ private struct GuardedServer {
 }
 
 private func bearer(_ token: String) -> CallOptions {
-  var options = CallOptions.timeout(.seconds(10))
+  var options = CallOptions.timeout(.seconds(60))
   options.metadata.add("authorization", "Bearer \(token)")
   return options
 }
@@ -150,11 +150,11 @@ struct TokenTests {
         #expect(code == .unauthenticated, "\(name)")
       }
       let code = await code { () async throws(RPCError) in
-        try await channel.unary(Auth.whoAmI, WhoAmIRequest(), .timeout(.seconds(10)))
+        try await channel.unary(Auth.whoAmI, WhoAmIRequest(), .timeout(.seconds(60)))
       }
       #expect(code == .unauthenticated, "no token at all")
       for value in ["Basic YWRhOmFkYQ==", "Bearer", good] {
-        var options = CallOptions.timeout(.seconds(10))
+        var options = CallOptions.timeout(.seconds(60))
         options.metadata.add("authorization", value)
         let refused = await failureCode(channel, options)
         #expect(refused == .unauthenticated, "not a bearer token")
@@ -220,7 +220,7 @@ struct TokenTests {
   func openAndTraced() async throws {
     let server = GuardedServer()
     try await server.run { channel in
-      let health = try await channel.unary(Health.check, HealthCheckRequest(), .timeout(.seconds(10)))
+      let health = try await channel.unary(Health.check, HealthCheckRequest(), .timeout(.seconds(60)))
       #expect(health.status == .serving)
       var options = bearer(try server.issuer.token())
       options.metadata.add("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

@@ -61,7 +61,7 @@ def start_once(binaries: pathlib.Path, directory: pathlib.Path) -> tuple[float, 
 def main() -> int:
     binaries = pathlib.Path(os.environ.get("FERRY_BIN_DIR", ROOT / ".build/release")).resolve()
     if not (binaries / "ferry").exists():
-        print(f"No programs in {binaries}. Build them first: swift build -c release", file=sys.stderr)
+        print(f"No programs in {binaries}. Build them first: swift build -c release --static-swift-stdlib", file=sys.stderr)
         return 1
     times, memories = [], []
     for _ in range(RUNS):

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 readonly PACKAGES=(
-  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libsqlite3-dev pkg-config openssh-server openssh-client python3-venv curl
+  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev pkg-config openssh-server openssh-client python3-venv curl
 )
 readonly VENV=.venv
 
@@ -48,6 +48,10 @@ python_tools() {
   "$VENV/bin/pip" install --quiet --disable-pip-version-check --constraint Tests/Peers/requirements.txt "$@" || return
   touch "$stamp"
 }
+
+# The programs as they are to be installed: each runs without a Swift toolchain on the machine, and takes less memory than
+# with shared libraries.
+build_release() { swift build -c release --static-swift-stdlib "$@"; }
 
 need_swift() {
   command -v swift >/dev/null || fail "Swift 6.3 is not on PATH. Install it from swift.org first."

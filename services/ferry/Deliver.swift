@@ -8,7 +8,11 @@ import RPC
 struct RequestOptions: ParsableArguments {
   @Argument(help: "s3://BUCKET/KEY for one object, s3://BUCKET/PREFIX/ for all under it; folder://BUCKET/KEY for a folder.")
   var source: String
-  @Argument(help: "sftp://USER@HOST:PORT/PATH, or a saved destination's NAME or NAME:/PATH. '/~/' is the login's home.")
+  @Argument(
+    help: """
+      sftp://USER@HOST:PORT/PATH, or a saved destination: NAME, NAME:PATH below its folder, or NAME:/PATH from the \
+      server's root. '/~/' is the login's home.
+      """)
   var destination: String
   @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
   @Option(help: "dev, uat or prod.") var environment = "dev"
