@@ -88,7 +88,7 @@ import Testing
       let opened = try Receipts.open(pieces)
       #expect(opened.payload == signed.payload)
       #expect(opened.receipt == receipt)
-      #expect(opened.jwsJSON == signed.flattened)
+      #expect(opened.jwsJSON == signed.flattenedJSON)
       #expect(try isValid(opened, signer.jwk))
     }
   }
