@@ -223,7 +223,7 @@ import Testing
     let transfer = RPC.Router.with { router in
       router.handle(Transfer.getReceipt) { (_: GetReceiptRequest, _: CallContext) async throws(RPCError) in
         .with {
-          $0.jwsJSON = #"{"payload":"x"}"#
+          ($0.protected, $0.payload, $0.signature) = ("p", "x", "s")
           $0.receipt = .with { $0.userTicket = "REQ\"/../0000001\r\n" }
         }
       }
@@ -233,7 +233,7 @@ import Testing
       .get, "deliveries/{id}/receipt", services.backends, parameters: [("id", "dlv_1")])
     #expect(response.headers[.contentType] == "application/jose+json")
     #expect(response.headers[.contentDisposition] == "attachment; filename=\"fileferry-receipt-REQ0000001.json\"")
-    #expect(json["payload"] as? String == "x")
+    #expect(json as? [String: String] == ["protected": "p", "payload": "x", "signature": "s"])
     await services.stop()
   }
 
