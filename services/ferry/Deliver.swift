@@ -124,7 +124,7 @@ struct Plan: AsyncParsableCommand {
     try await Server.run(options) { server in
       let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn())
       guard !options.json else { return print(plan.jsonString()) }
-      print("\(plan.files) files, \(Printing.bytes(plan.bytes)), to \(plan.destination)")
+      print("\(Printing.files(plan.files)), \(Printing.bytes(plan.bytes)), to \(plan.destination)")
       Printing.table(
         ["SIZE", "KEY", "TO"], plan.sample.map { [Printing.bytes($0.size), $0.key, $0.remotePath] })
       if plan.files > Int64(plan.sample.count) { print("... and \(plan.files - Int64(plan.sample.count)) more") }

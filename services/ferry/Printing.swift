@@ -22,6 +22,9 @@ enum Printing {
     return fixed(value, 1) + " " + unit
   }
 
+  /// "1 file", "200 files"
+  static func files(_ count: Int64) -> String { count == 1 ? "1 file" : "\(count) files" }
+
   static func fixed(_ value: Double, _ digits: Int) -> String {
     let scale = digits == 0 ? 1.0 : 10.0
     let rounded = Int64((value * scale).rounded())

@@ -84,7 +84,7 @@ enum Progress {
     let size = Printing.bytes(delivery.bytesDone)
     switch delivery.status {
     case .succeeded:
-      var line = "Delivered \(files(delivery.filesDone)), \(size), every byte proven"
+      var line = "Delivered \(Printing.files(delivery.filesDone)), \(size), every byte proven"
       if let start = delivery.startedAt, let end = delivery.finishedAt {
         let seconds = Double(end.seconds - start.seconds) + Double(end.nanos - start.nanos) / 1e9
         line += ", in \(Printing.duration(seconds: seconds))"
@@ -94,15 +94,11 @@ enum Progress {
     case .failed, .cancelled:
       printError(delivery.problem?.message ?? "The delivery was \(Printing.name(delivery.status)).")
       if let next = delivery.problem?.nextStep, !next.isEmpty { printError("Next: \(next)") }
-      if delivery.filesTotal > 0 { printError("\(delivery.filesDone) of \(files(delivery.filesTotal)) delivered.") }
+      if delivery.filesTotal > 0 { printError("\(delivery.filesDone) of \(Printing.files(delivery.filesTotal)) delivered.") }
     default:
       print("The delivery is \(Printing.name(delivery.status)).")
     }
   }
-}
-
-extension Progress {
-  private static func files(_ count: Int64) -> String { count == 1 ? "1 file" : "\(count) files" }
 }
 
 /// Bytes a second over the last few seconds.

@@ -5,8 +5,9 @@ import FerryAPI
 import FoundationEssentials
 
 enum ReceiptProof {
-  struct Refusal: Error {
+  struct Refusal: Error, CustomStringConvertible {
     let reason: String
+    var description: String { "The receipt cannot be used: \(reason)." }
     init(_ reason: String) { self.reason = reason }
   }
 

@@ -155,7 +155,7 @@ struct Planner: Sendable {
   static func missing(_ key: String) -> DeliveryFailure {
     DeliveryFailure(
       "OBJECT_MISSING",
-      "There is no object \(String(key.prefix(255)).debugDescription), and nothing under it as a folder.",
+      "There is no object \(quoted(key)), and nothing under it as a folder.",
       next: "Check the key; it is case-sensitive.", scope: .delivery, subject: key)
   }
 
