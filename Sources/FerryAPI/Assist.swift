@@ -148,7 +148,7 @@ public struct AnalyseFilesRequest: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: files.append(try reader.message())
+    case 1: try reader.messages(into: &files)
     default: try reader.skip()
     }
   }
@@ -178,7 +178,7 @@ public struct FileAnalysis: Message {
     switch field {
     case 1: files = try reader.int64()
     case 2: bytes = try reader.int64()
-    case 3: groups.append(try reader.message())
+    case 3: try reader.messages(into: &groups)
     case 4: warnings.append(try reader.string())
     case 5: summary = try reader.string()
     case 6: generator = try reader.string()
@@ -262,7 +262,7 @@ public struct Recommendations: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: recommendations.append(try reader.message())
+    case 1: try reader.messages(into: &recommendations)
     case 2: generator = try reader.string()
     default: try reader.skip()
     }

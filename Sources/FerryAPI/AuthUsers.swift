@@ -117,7 +117,7 @@ public struct ListUsersResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: users.append(try reader.message())
+    case 1: try reader.messages(into: &users)
     case 2: nextPageToken = try reader.string()
     default: try reader.skip()
     }

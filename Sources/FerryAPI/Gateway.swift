@@ -80,9 +80,9 @@ public struct Journey: Message {
     switch field {
     case 1: try reader.message(into: &delivery)
     case 2: try reader.message(into: &tickets)
-    case 3: notifications.append(try reader.message())
+    case 3: try reader.messages(into: &notifications)
     case 4: try reader.message(into: &receipt)
-    case 5: missing.append(try reader.message())
+    case 5: try reader.messages(into: &missing)
     default: try reader.skip()
     }
   }
@@ -126,12 +126,12 @@ public struct Dashboard: Message {
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
     case 1: try reader.message(into: &user)
-    case 2: running.append(try reader.message())
-    case 3: recent.append(try reader.message())
-    case 4: connections.append(try reader.message())
-    case 5: destinations.append(try reader.message())
+    case 2: try reader.messages(into: &running)
+    case 3: try reader.messages(into: &recent)
+    case 4: try reader.messages(into: &connections)
+    case 5: try reader.messages(into: &destinations)
     case 6: unreadNotifications = try reader.int64()
-    case 7: missing.append(try reader.message())
+    case 7: try reader.messages(into: &missing)
     default: try reader.skip()
     }
   }
@@ -192,7 +192,7 @@ public struct SystemStatus: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: services.append(try reader.message())
+    case 1: try reader.messages(into: &services)
     case 2: version = try reader.string()
     default: try reader.skip()
     }

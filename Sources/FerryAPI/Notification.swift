@@ -154,11 +154,11 @@ public struct Notification: Message {
     case 5: severity = try reader.enumeration()
     case 6: title = try reader.string()
     case 7: body = try reader.string()
-    case 8: facts.append(try reader.message())
+    case 8: try reader.messages(into: &facts)
     case 9: deliveryID = try reader.string()
     case 10: read = try reader.bool()
     case 11: try reader.message(into: &time)
-    case 12: channels.append(try reader.message())
+    case 12: try reader.messages(into: &channels)
     default: try reader.skip()
     }
   }
@@ -205,7 +205,7 @@ public struct NotifyRequest: Message {
     case 3: severity = try reader.enumeration()
     case 4: title = try reader.string()
     case 5: body = try reader.string()
-    case 6: facts.append(try reader.message())
+    case 6: try reader.messages(into: &facts)
     case 7: deliveryID = try reader.string()
     default: try reader.skip()
     }
@@ -291,7 +291,7 @@ public struct ListNotificationsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: notifications.append(try reader.message())
+    case 1: try reader.messages(into: &notifications)
     case 2: nextPageToken = try reader.string()
     case 3: unread = try reader.int64()
     default: try reader.skip()
@@ -391,7 +391,7 @@ public struct ListChannelsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: channels.append(try reader.message())
+    case 1: try reader.messages(into: &channels)
     default: try reader.skip()
     }
   }

@@ -77,7 +77,7 @@ public struct ListProvidersResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: providers.append(try reader.message())
+    case 1: try reader.messages(into: &providers)
     default: try reader.skip()
     }
   }
@@ -241,7 +241,7 @@ public struct ListConnectionsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: connections.append(try reader.message())
+    case 1: try reader.messages(into: &connections)
     default: try reader.skip()
     }
   }

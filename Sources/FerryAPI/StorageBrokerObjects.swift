@@ -67,7 +67,7 @@ public struct ListBucketsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: buckets.append(try reader.message())
+    case 1: try reader.messages(into: &buckets)
     case 2: nextPageToken = try reader.string()
     default: try reader.skip()
     }
@@ -114,7 +114,7 @@ public struct ObjectInfo: Message {
     case 6: try reader.message(into: &modifiedAt)
     case 7: storageClass = try reader.string()
     case 8: contentType = try reader.string()
-    case 9: checksums.append(try reader.message())
+    case 9: try reader.messages(into: &checksums)
     default: try reader.skip()
     }
   }
@@ -213,7 +213,7 @@ public struct ListObjectsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: objects.append(try reader.message())
+    case 1: try reader.messages(into: &objects)
     case 2: commonPrefixes.append(try reader.string())
     case 3: nextPageToken = try reader.string()
     default: try reader.skip()
@@ -344,7 +344,7 @@ public struct ReadGrant: Message {
     switch field {
     case 1: url = try reader.string()
     case 2: path = try reader.string()
-    case 3: headers.append(try reader.message())
+    case 3: try reader.messages(into: &headers)
     case 4: try reader.message(into: &expiresAt)
     case 5: etag = try reader.string()
     case 6: size = try reader.int64()

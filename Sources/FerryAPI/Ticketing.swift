@@ -152,7 +152,7 @@ public struct Ticket: Message {
     case 9: assignmentGroup = try reader.string()
     case 10: environment = try reader.enumeration()
     case 11: priority = try reader.enumeration()
-    case 12: workNotes.append(try reader.message())
+    case 12: try reader.messages(into: &workNotes)
     case 13: outcome = try reader.enumeration()
     case 14: closingNote = try reader.string()
     case 15: try reader.message(into: &openedAt)
@@ -403,7 +403,7 @@ public struct ListTicketsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: tickets.append(try reader.message())
+    case 1: try reader.messages(into: &tickets)
     case 2: nextPageToken = try reader.string()
     default: try reader.skip()
     }

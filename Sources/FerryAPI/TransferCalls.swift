@@ -34,7 +34,7 @@ public struct ListChunksResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: chunks.append(try reader.message())
+    case 1: try reader.messages(into: &chunks)
     default: try reader.skip()
     }
   }
@@ -103,7 +103,7 @@ public struct ListDeliveriesResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: deliveries.append(try reader.message())
+    case 1: try reader.messages(into: &deliveries)
     case 2: nextPageToken = try reader.string()
     default: try reader.skip()
     }
@@ -154,7 +154,7 @@ public struct ListDeliveryFilesResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: files.append(try reader.message())
+    case 1: try reader.messages(into: &files)
     case 2: nextPageToken = try reader.string()
     default: try reader.skip()
     }

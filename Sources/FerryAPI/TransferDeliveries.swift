@@ -162,7 +162,7 @@ public struct Delivery: Message {
     case 5: ticketPairID = try reader.string()
     case 6: userTicket = try reader.string()
     case 7: auditTicket = try reader.string()
-    case 8: states.append(try reader.message())
+    case 8: try reader.messages(into: &states)
     case 9: filesTotal = try reader.int64()
     case 10: filesDone = try reader.int64()
     case 11: filesFailed = try reader.int64()

@@ -57,7 +57,7 @@ public struct Source: Message {
     switch field {
     case 1: connection = try reader.string()
     case 2: bucket = try reader.string()
-    case 3: selections.append(try reader.message())
+    case 3: try reader.messages(into: &selections)
     default: try reader.skip()
     }
   }
@@ -214,7 +214,7 @@ public struct ListDestinationsResponse: Message {
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: destinations.append(try reader.message())
+    case 1: try reader.messages(into: &destinations)
     default: try reader.skip()
     }
   }
@@ -329,7 +329,7 @@ public struct TestDestinationResponse: Message {
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
     case 1: ok = try reader.bool()
-    case 2: steps.append(try reader.message())
+    case 2: try reader.messages(into: &steps)
     case 3: hostKey = try reader.string()
     default: try reader.skip()
     }

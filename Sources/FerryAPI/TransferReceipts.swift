@@ -42,7 +42,7 @@ public struct Receipt: Message {
     case 5: source = try reader.string()
     case 6: destination = try reader.string()
     case 7: hostKey = try reader.string()
-    case 8: files.append(try reader.message())
+    case 8: try reader.messages(into: &files)
     case 9: totalBytes = try reader.int64()
     case 10: try reader.message(into: &startedAt)
     case 11: try reader.message(into: &finishedAt)

@@ -162,8 +162,8 @@ public struct DeliveryPlan: Message {
     switch field {
     case 1: files = try reader.int64()
     case 2: bytes = try reader.int64()
-    case 3: sample.append(try reader.message())
-    case 4: problems.append(try reader.message())
+    case 3: try reader.messages(into: &sample)
+    case 4: try reader.messages(into: &problems)
     case 5: destination = try reader.string()
     default: try reader.skip()
     }

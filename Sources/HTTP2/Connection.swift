@@ -15,11 +15,18 @@ public protocol HTTP2ConnectionDelegate: AnyObject {
   /// The peer takes no new streams.
   func connectionGoingAway(_ connection: HTTP2Connection, error: HTTP2ErrorCode)
   func connectionClosed(_ connection: HTTP2Connection, reason: String)
+  /// A moment that was asked for with `wake(at:)` has come, or any other. Returns the next one that the owner waits for.
+  func connection(_ connection: HTTP2Connection, timeIs now: NIODeadline) -> NIODeadline
+}
+
+extension HTTP2ConnectionDelegate {
+  public func connection(_ connection: HTTP2Connection, timeIs now: NIODeadline) -> NIODeadline { .distantFuture }
 }
 
 /// Confined to its channel's event loop: every method is called there, which is what makes `@unchecked Sendable` true.
-public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
+public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   public typealias InboundIn = ByteBuffer
+  public typealias OutboundIn = ByteBuffer
   public typealias OutboundOut = ByteBuffer
 
   public enum Role: Sendable { case client, server }
@@ -28,61 +35,89 @@ public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
   public let configuration: HTTP2Configuration
   /// Held strongly until the channel closes, so that the owner of the calls outlives them.
   public var delegate: (any HTTP2ConnectionDelegate)?
-  public private(set) var isGoingAway = false
+  public internal(set) var isGoingAway = false
   public var openStreams: Int { streams.count }
+  public var channel: (any Channel)? { context?.channel }
 
   var session: OpaquePointer?
-  var streams: [Int32: HTTP2Stream] = [:]
-  private var context: ChannelHandlerContext?
+  var context: ChannelHandlerContext?
+  /// In no order; a stream knows its place.
+  private(set) var streams: [HTTP2Stream] = []
+  var incoming = HeaderCollector()
+  /// Bytes that all streams have yet to send.
+  public internal(set) var unsentBytes = 0
+  var skippedStreams = SkippedStreams()
+  var idleFrames: FrameBudget
+  var forcedResets: FrameBudget
+  var times = ConnectionTimes()
   private var output = ByteBuffer()
-  private var isReading = false
+  private(set) var isReading = false
+  /// Asked for inside a read: nghttp2 is told once it is out of its receive function, which `callbackResult` makes it leave.
+  private var endAsked: HTTP2ErrorCode?
+  private var readIsDue = false
+  private var isDraining = false
+  private var isInsideSession = false
+  private var doomedSession: OpaquePointer?
   private var drainScheduled = false
-  private var bufferedOutput = 0
   private var closeWhenIdle = false
+  private var isClosing = false
   private var closeReason = "the peer closed the connection"
-  private var isReady = false
 
   public init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) {
     self.role = role
     self.configuration = configuration
+    idleFrames = FrameBudget(burst: configuration.idleFrameBurst, rate: configuration.idleFrameRate)
+    forcedResets = FrameBudget(
+      burst: Int(configuration.streamResetBurst), rate: Int(configuration.streamResetRate))
   }
 
   deinit {
     if let session { nghttp2_session_del(session) }
   }
 
-  public var channel: (any Channel)? { context?.channel }
-
   // MARK: Channel events
 
   public func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     openSession()
-    if context.channel.isActive { drain() }
+    if context.channel.isActive { begin() }
   }
 
   public func channelActive(context: ChannelHandlerContext) {
-    drain()
+    begin()
     context.fireChannelActive()
   }
 
+  private func begin() {
+    startTimes()
+    drain()
+  }
+
   public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard let session else { return }
+    guard let session, !isClosing else { return }
     isReading = true
-    let result = unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
-      nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+    times.lastHeard = .now()
+    let result = insideSession {
+      unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
+        nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+      }
     }
-    if result < 0 {
+    if let endAsked {
+      isReading = false
+      terminate(endAsked)
+    } else if result < 0 {
       // nghttp2 has already queued the GOAWAY that tells the peer why where one is due.
+      isReading = false
       closeReason = "HTTP/2 error: " + String(cString: nghttp2_strerror(Int32(result)))
       drain()
-      context.close(promise: nil)
+      closeAfterOutput()
     }
   }
 
   public func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
-    drain()
+    if let endAsked { terminate(endAsked) } else { drain() }
+    watchOpenFrame()
     context.fireChannelReadComplete()
   }
 
@@ -90,6 +125,22 @@ public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     if context.channel.isWritable { drain() }
     context.fireChannelWritabilityChanged()
   }
+
+  /// Server: takes no further requests from a peer that does not read its answers. A client always reads, so that the two
+  /// never wait for each other.
+  public func read(context: ChannelHandlerContext) {
+    readIsDue = role == .server && unsentBytes > Self.pauseReadingAt && !context.channel.isWritable
+    if !readIsDue { context.read() }
+  }
+
+  private func readIfDue(_ context: ChannelHandlerContext) {
+    guard readIsDue, unsentBytes <= Self.pauseReadingAt || context.channel.isWritable else { return }
+    readIsDue = false
+    context.read()
+  }
+
+  /// Bytes of answers that may wait while more requests are read.
+  private static let pauseReadingAt = 256 << 10
 
   public func errorCaught(context: ChannelHandlerContext, error: any Error) {
     closeReason = "\(error)"
@@ -107,90 +158,144 @@ public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func end() {
+    times.stop()
     guard let session else { return }
     self.session = nil
     // Streams hear of the end before the session that they name goes away.
-    let open = streams.values
-    streams = [:]
-    for stream in open { close(stream, error: .connectionLost) }
-    nghttp2_session_del(session)
+    let open = streams
+    streams = []
+    for stream in open { stream.close(.connectionLost) }
+    if isInsideSession { doomedSession = session } else { nghttp2_session_del(session) }
     let listener = delegate
     delegate = nil
     listener?.connectionClosed(self, reason: closeReason)
+  }
+
+  /// Runs one of nghttp2's own functions. If the channel closes in one of its callbacks, the session goes when it is done.
+  private func insideSession<R>(_ body: () -> R) -> R {
+    isInsideSession = true
+    defer {
+      isInsideSession = false
+      if let doomedSession {
+        self.doomedSession = nil
+        nghttp2_session_del(doomedSession)
+      }
+    }
+    return body()
   }
 
   // MARK: Output
 
   /// Moves what nghttp2 has to say into the channel.
   func drain() {
-    guard let session, let context else { return }
-    while bufferedOutput < configuration.maxBufferedOutput {
+    // A write may make the channel call back at once that it is full, or room again.
+    guard let session, let context, !isClosing, !isDraining else { return }
+    isDraining = true
+    defer { isDraining = false }
+    let channel = context.channel
+    while channel.isWritable {
       var bytes: UnsafePointer<UInt8>?
-      let count = nghttp2_session_mem_send(session, &bytes)
+      let count = insideSession { nghttp2_session_mem_send(session, &bytes) }
+      guard self.session != nil else { return }
       guard count > 0 else {
         if count < 0 {
           closeReason = "HTTP/2 error: " + String(cString: nghttp2_strerror(Int32(count)))
           context.close(promise: nil)
+          return
         }
         break
       }
       output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: count))
-      if output.readableBytes >= Self.flushSize { flush(context) }
-      if self.session == nil { return }
+      if output.readableBytes >= Self.flushSize {
+        flush(context)
+        // A write that fails closes the channel before it returns, and the session is gone with it.
+        guard self.session != nil else { return }
+      }
     }
     flush(context)
+    guard self.session != nil else { return }
+    readIfDue(context)
     if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 {
-      context.close(promise: nil)
-    } else if closeWhenIdle, streams.isEmpty, bufferedOutput == 0 {
-      context.close(promise: nil)
+      closeAfterOutput()
+    } else if closeWhenIdle, streams.isEmpty {
+      closeAfterOutput()
     }
   }
 
-  private static let flushSize = 128 << 10
-  private static let outputCapacity = 16 << 10
+  /// Bytes that are gathered before they go to the socket.
+  private static let flushSize = 64 << 10
+  /// What an output buffer may keep for the next flush, with streams open and without.
+  private static let keptCapacity = 128 << 10
+  private static let idleCapacity = 1 << 10
+
+  /// nghttp2's send_data callback: a DATA frame's header and as much of the stream's body.
+  func writeData(_ stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, count: Int) {
+    output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: Self.frameHeaderLength))
+    output.writeBytes(UnsafeRawBufferPointer(rebasing: stream.output.readable[0..<count]))
+    stream.output.consume(count)
+    unsentBytes -= count
+    if stream.output.isEmpty, !stream.outputEnded { stream.delegate?.streamDrained(stream) }
+  }
+
+  static let frameHeaderLength = 9
 
   private func flush(_ context: ChannelHandlerContext) {
-    let count = output.readableBytes
-    guard count > 0 else { return }
-    let bytes = output
-    output = context.channel.allocator.buffer(capacity: Self.outputCapacity)
-    bufferedOutput += count
-    let promise = context.eventLoop.makePromise(of: Void.self)
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    promise.futureResult.whenComplete { _ in
-      let connection = bound.value
-      let wasFull = connection.bufferedOutput >= connection.configuration.maxBufferedOutput
-      connection.bufferedOutput -= count
-      if wasFull || connection.closeWhenIdle { connection.drain() }
-    }
-    context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+    guard output.readableBytes > 0 else { return }
+    context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+    // The socket mostly takes all at once; then the buffer is ours alone again and `clear` keeps its memory.
+    let limit = streams.isEmpty ? Self.idleCapacity : Self.keptCapacity
+    if output.capacity > limit { output = ByteBuffer() } else { output.clear() }
   }
 
   /// Gathers what becomes ready in this tick of the loop into one drain.
   func scheduleDrain() {
     guard !isReading, !drainScheduled, let context else { return }
     drainScheduled = true
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    context.eventLoop.execute {
-      bound.value.drainScheduled = false
-      bound.value.drain()
+    context.eventLoop.execute { [self] in
+      drainScheduled = false
+      drain()
     }
   }
 
-  // MARK: What streams ask for
+  // MARK: Streams
+
+  func add(_ stream: HTTP2Stream) {
+    stream.slot = streams.count
+    streams.append(stream)
+  }
+
+  private func remove(_ stream: HTTP2Stream) {
+    let last = streams.removeLast()
+    guard last !== stream else { return }
+    last.slot = stream.slot
+    streams[stream.slot] = last
+  }
+
+  public func forEachStream(_ body: (HTTP2Stream) -> Void) {
+    for stream in streams { body(stream) }
+  }
 
   /// Client: opens a stream. Nil if the connection takes no new ones.
   public func open(_ headers: HTTP2Headers, delegate: any HTTP2StreamDelegate) -> HTTP2Stream? {
-    guard let session, !isGoingAway else { return nil }
+    guard let session, !isGoingAway, !isClosing else { return nil }
     let stream = HTTP2Stream(connection: self, id: 0)
     stream.delegate = delegate
     var provider = dataProvider(stream)
-    let id = headers.withNameValues { nghttp2_submit_request(session, nil, $0.baseAddress, $0.count, &provider, nil) }
+    let id = headers.withNameValues {
+      nghttp2_submit_request(session, nil, $0.baseAddress, $0.count, &provider, Unmanaged.passUnretained(stream).toOpaque())
+    }
     guard id > 0 else { return nil }
     stream.id = id
-    streams[id] = stream
+    add(stream)
+    startKeepalive()
     scheduleDrain()
     return stream
+  }
+
+  /// Client: how many streams the server lets be open at once (its SETTINGS_MAX_CONCURRENT_STREAMS).
+  public var peerMaxConcurrentStreams: Int {
+    guard let session else { return 0 }
+    return Int(nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
   }
 
   func submitResponse(_ stream: HTTP2Stream, _ headers: HTTP2Headers, endStream: Bool) {
@@ -221,7 +326,7 @@ public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func resetIfSent(_ stream: HTTP2Stream) {
-    guard stream.sentEnd, stream.resetsWhenSent, !stream.receivedEnd, !stream.isClosed else { return }
+    guard stream.sentEnd, stream.resetsWhenSent, !stream.hasReceivedEnd, !stream.isClosed else { return }
     reset(stream, .noError)
   }
 
@@ -231,77 +336,97 @@ public final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     scheduleDrain()
   }
 
-  func close(_ stream: HTTP2Stream, error: HTTP2ErrorCode) {
-    guard !stream.isClosed else { return }
-    stream.isClosed = true
-    let listener = stream.delegate
-    stream.delegate = nil
-    listener?.streamClosed(stream, error: error)
-  }
+  // MARK: The end
 
-  /// Server: tells the peer to open no new streams, lets those that run end, then closes. Two GOAWAY frames, a moment apart,
-  /// so that a request that is on its way is still taken (RFC 9113 section 6.8).
+  /// Tells the peer to open no new streams, lets those that run end, then closes. Two GOAWAY frames, a moment apart, so that
+  /// a request that is on its way is still taken (RFC 9113 section 6.8).
   public func drainAndClose(after pause: TimeAmount = .milliseconds(50)) {
     guard let session, let context, !isGoingAway else { return }
     isGoingAway = true
-    nghttp2_submit_shutdown_notice(session)
+    if role == .server { nghttp2_submit_shutdown_notice(session) }
     drain()
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    context.eventLoop.scheduleTask(in: pause) {
-      let connection = bound.value
-      guard let session = connection.session else { return }
+    context.eventLoop.scheduleTask(in: pause) { [self] in
+      guard let session = self.session else { return }
       let last = nghttp2_session_get_last_proc_stream_id(session)
       nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)
-      connection.closeWhenIdle = true
-      connection.drain()
+      closeWhenIdle = true
+      drain()
     }
   }
 
   /// Ends the connection at once, with a GOAWAY.
-  public func closeNow() {
-    guard let session, let context else { return }
-    closeReason = "this side closed the connection"
-    nghttp2_session_terminate_session(session, 0)
+  public func closeNow(_ code: HTTP2ErrorCode = .noError, because reason: String = "this side closed the connection") {
+    guard session != nil, endAsked == nil else { return }
+    closeReason = reason
+    isGoingAway = true
+    endAsked = code
+    if !isReading { terminate(code) }
+  }
+
+  private func terminate(_ code: HTTP2ErrorCode) {
+    guard let session, !isClosing else { return }
+    nghttp2_session_terminate_session(session, code.rawValue)
+    if isDraining { return }  // what sends now also sends the GOAWAY and closes
     drain()
-    context.close(promise: nil)
+    closeAfterOutput()
+  }
+
+  /// What every receive callback returns: nghttp2 must not go on with the bytes of a connection that is to end, because it
+  /// cannot be told so from inside its callbacks (it forgets the state that `nghttp2_session_terminate_session` sets).
+  var callbackResult: Int32 { endAsked == nil && session != nil ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+
+  /// A moment for the peer to read our last frames: closing a socket that has unread input would discard them on the way.
+  private static let lingerTime = TimeAmount.milliseconds(500)
+
+  private func closeAfterOutput() {
+    guard !isClosing, let context else { return }
+    isClosing = true
+    context.close(mode: .output, promise: nil)
+    context.eventLoop.scheduleTask(in: Self.lingerTime) { [self] in
+      self.context?.close(promise: nil)
+    }
   }
 
   // MARK: What nghttp2 tells (see Session.swift)
 
-  func sessionReceivedSettings() {
-    guard !isReady else { return }
-    isReady = true
-    delegate?.connectionReady(self)
+  /// Requests that wait for the peer's limit of streams are never sent after its GOAWAY. nghttp2 would say so only when
+  /// another stream ends.
+  private func refusePending() {
+    for stream in streams where session != nil && nghttp2_session_get_stream_user_data(session, stream.id) == nil {
+      nghttp2_session_set_stream_user_data(session, stream.id, nil)
+      closed(stream, error: .refusedStream)
+    }
   }
 
-  func sessionReceivedGoAway(_ error: HTTP2ErrorCode) {
+  func receivedGoAway(_ error: HTTP2ErrorCode) {
     isGoingAway = true
+    refusePending()
     delegate?.connectionGoingAway(self, error: error)
   }
 
-  func sessionReceivedHeaders(_ stream: HTTP2Stream, isRequest: Bool, endStream: Bool) {
-    let headers = stream.incoming
-    stream.incoming = HTTP2Headers()
-    if stream.headersTooLarge {
+  func receivedHeaders(_ stream: HTTP2Stream, isRequest: Bool, endStream: Bool) {
+    guard !incoming.isTooLarge else {
       stream.reset(.enhanceYourCalm)
+      // nghttp2 closes it when the RST_STREAM has left; its owner need not wait.
+      unsentBytes -= stream.unsentBytes
+      stream.close(.headersTooLarge)
       return
     }
+    let headers = incoming.take()
     if isRequest {
+      idleFrames.earn()
+      startKeepalive()
       delegate?.connection(self, opened: stream, headers: headers)
     } else {
       stream.delegate?.stream(stream, receivedHeaders: headers)
     }
-    if endStream { sessionReceivedEnd(stream) }
+    if endStream { stream.receivedEnd() }
   }
 
-  func sessionReceivedEnd(_ stream: HTTP2Stream) {
-    guard !stream.receivedEnd else { return }
-    stream.receivedEnd = true
-    stream.delegate?.streamReceivedEnd(stream)
-  }
-
-  func sessionClosedStream(_ id: Int32, error: HTTP2ErrorCode) {
-    guard let stream = streams.removeValue(forKey: id) else { return }
-    close(stream, error: error)
+  func closed(_ stream: HTTP2Stream, error: HTTP2ErrorCode) {
+    unsentBytes -= stream.unsentBytes
+    remove(stream)
+    if streams.isEmpty { becameIdle() }
+    stream.close(error)
   }
 }

@@ -17,19 +17,22 @@ public protocol HTTP2StreamDelegate: AnyObject {
 
 /// Touched on its connection's event loop only.
 public final class HTTP2Stream {
-  public private(set) unowned var connection: HTTP2Connection
+  /// A connection closes all its streams before it goes away, and a closed stream never touches it again.
+  unowned(unsafe) let connection: HTTP2Connection
   public internal(set) var id: Int32
   public var delegate: (any HTTP2StreamDelegate)?
 
   /// Bytes written but not yet framed.
-  public var unsentBytes: Int { output.readableBytes }
+  public var unsentBytes: Int { output.count }
+  /// Whether this side has ended, though bytes may still wait.
+  public var hasEndedOutput: Bool { outputEnded }
+  /// Whether the peer has ended its side.
+  public private(set) var hasReceivedEnd = false
 
-  var incoming = HTTP2Headers()
-  var headersTooLarge = false
+  /// Where the connection keeps it.
+  var slot = 0
   var isClosed = false
-  var receivedEnd = false
-
-  var output = ByteBuffer()
+  var output = ByteQueue()
   var outputEnded = false
   var trailers: HTTP2Headers?
   /// True while nghttp2 waits to be told that there is something to send.
@@ -51,7 +54,8 @@ public final class HTTP2Stream {
   /// Queues body bytes. The caller watches `unsentBytes` and waits for `streamDrained`.
   public func write(_ bytes: UnsafeRawBufferPointer) {
     guard !isClosed, !outputEnded else { return }
-    output.writeBytes(bytes)
+    output.append(bytes)
+    connection.unsentBytes += bytes.count
     connection.resume(self)
   }
 
@@ -73,9 +77,6 @@ public final class HTTP2Stream {
     connection.reset(self, code)
   }
 
-  /// Whether the peer has ended its side.
-  public var hasReceivedEnd: Bool { receivedEnd }
-
   /// Server: once the answer is out, tells a peer that still sends to stop (RFC 9113 section 8.1: NO_ERROR).
   public func resetAfterSending() {
     guard !isClosed else { return }
@@ -87,5 +88,24 @@ public final class HTTP2Stream {
   public func consume(_ bytes: Int) {
     guard !isClosed, bytes > 0 else { return }
     connection.consume(self, bytes)
+  }
+
+  /// Bytes that wait on all streams of the connection.
+  public var connectionUnsentBytes: Int { isClosed ? 0 : connection.unsentBytes }
+
+  func receivedEnd() {
+    guard !hasReceivedEnd else { return }
+    hasReceivedEnd = true
+    delegate?.streamReceivedEnd(self)
+  }
+
+  /// Tells the owner once that all is over.
+  func close(_ error: HTTP2ErrorCode) {
+    guard !isClosed else { return }
+    isClosed = true
+    output.release()
+    let listener = delegate
+    delegate = nil
+    listener?.streamClosed(self, error: error)
   }
 }

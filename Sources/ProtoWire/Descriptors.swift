@@ -1,5 +1,5 @@
-// What a .proto file declares, as values: reflection serves them and the JSON mapping walks them. Each message states its
-// own; tests hold every one against protoc's.
+// What a .proto file declares, as values: reflection serves them and the JSON mapping walks them. Each message states
+// its own; tests hold every one against protoc's.
 
 public struct MessageDescriptor: Sendable {
   /// "fileferry.v1.Ticket"
@@ -7,11 +7,20 @@ public struct MessageDescriptor: Sendable {
   public let fields: [FieldDescriptor]
   /// Enumerations declared inside this message.
   public let nestedEnums: [EnumDescriptor]
+  /// Messages declared inside this message, the entries of its map fields among them.
+  public let nestedMessages: [MessageDescriptor]
+  /// The entry of a map field: a key and a value ("Maps", protobuf.dev).
+  public let isMapEntry: Bool
 
-  public init(_ fullName: String, _ fields: [FieldDescriptor], nestedEnums: [EnumDescriptor] = []) {
+  public init(
+    _ fullName: String, _ fields: [FieldDescriptor], nestedEnums: [EnumDescriptor] = [],
+    nestedMessages: [MessageDescriptor] = [], isMapEntry: Bool = false
+  ) {
     self.fullName = fullName
     self.fields = fields
     self.nestedEnums = nestedEnums
+    self.nestedMessages = nestedMessages
+    self.isMapEntry = isMapEntry
   }
 
   /// "Ticket"

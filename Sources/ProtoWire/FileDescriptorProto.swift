@@ -18,8 +18,7 @@ extension FileDescriptor {
 
 extension WireWriter {
   mutating func embedded(_ field: Int, _ body: (inout WireWriter) -> Void) {
-    tag(field, .lengthDelimited)
-    delimited(body)
+    delimited(field, body)
   }
 }
 
@@ -33,7 +32,9 @@ extension MessageDescriptor {
       if oneof != nil { optionals += 1 }
       writer.embedded(2) { field.fieldDescriptorProto(to: &$0, oneof: oneof) }
     }
+    for message in nestedMessages { writer.embedded(3) { message.descriptorProto(to: &$0) } }
     for value in nestedEnums { writer.embedded(4) { value.enumDescriptorProto(to: &$0) } }
+    if isMapEntry { writer.embedded(7) { $0.bool(7, true) } }
     for field in fields where field.cardinality == .optional {
       writer.embedded(8) { $0.string(1, "_" + field.name) }
     }

@@ -4,8 +4,8 @@ import NIOCore
 
 /// A protobuf message.
 ///
-/// A conforming type's `decode` has one `case` a field and `default: try reader.skip()`; its `encode` has one line a field.
-/// Unknown fields are kept and written back, so that an old service passes on what a newer one added.
+/// A conforming type's `decode` has one `case` a field and `default: try reader.skip()`; its `encode` has one line a
+/// field. Unknown fields are kept and written back, so that an old service passes on what a newer one added.
 public protocol Message: Sendable, Equatable {
   init()
 
@@ -17,6 +17,10 @@ public protocol Message: Sendable, Equatable {
 
   /// Writes the declared fields that hold something.
   func encode(to writer: inout WireWriter)
+
+  /// Reads fields until the reader's end. Every message has it from the extension below; it stands here so that code
+  /// that is generic over messages calls the one made for its type, and not one that asks the type at every field.
+  mutating func merge(from reader: inout WireReader) throws(WireError)
 
   /// Name and fields, as in the .proto file.
   static var descriptor: MessageDescriptor { get }
@@ -44,29 +48,24 @@ public protocol ProtoEnum: RawRepresentable, Sendable, Hashable where RawValue =
 
 extension Message {
   /// Reads a whole message. Later values of a single field replace or merge into earlier ones, as protobuf asks.
+  @inlinable
   public init(decoding buffer: ByteBuffer) throws(WireError) {
-    self = try buffer.withUnsafeReadableBytes { Self.decoding($0) }.get()
+    self.init()
+    try buffer.withUnsafeReadableBytes { (raw) throws(WireError) in try merge(raw) }
   }
 
+  @inlinable
   public init(decoding bytes: [UInt8]) throws(WireError) {
-    self = try bytes.withUnsafeBytes { Self.decoding($0) }.get()
+    self.init()
+    try bytes.withUnsafeBufferPointer { (buffer) throws(WireError) in try merge(UnsafeRawBufferPointer(buffer)) }
   }
 
-  /// A Result, because the typed error cannot cross the closures that lend the bytes.
-  private static func decoding(_ raw: UnsafeRawBufferPointer) -> Result<Self, WireError> {
-    var message = Self()
-    do throws(WireError) {
-      try message.merge(raw)
-      return .success(message)
-    } catch { return .failure(error) }
-  }
-
+  @inlinable
   mutating func merge(_ raw: UnsafeRawBufferPointer) throws(WireError) {
     var reader = WireReader(raw)
     try merge(from: &reader)
   }
 
-  /// Reads fields until the reader's end.
   @inlinable
   public mutating func merge(from reader: inout WireReader) throws(WireError) {
     while let field = try reader.nextField() {
@@ -85,16 +84,22 @@ extension Message {
   }
 
   /// The message's bytes, in the order of its declaration: the same as protobuf's deterministic serialization.
+  @inlinable
   public func encodedBytes() -> [UInt8] {
-    var writer = WireWriter()
-    writer.fields(of: self)
-    return writer.withUnsafeBytes { Array($0) }
+    withUnsafeTemporaryAllocation(byteCount: WireWriter.scratchSize, alignment: 8) { scratch in
+      var writer = WireWriter(in: scratch)
+      writer.fields(of: self)
+      return writer.withUnsafeBytes { Array($0) }
+    }
   }
 
+  @inlinable
   public func encodedBuffer() -> ByteBuffer {
-    var writer = WireWriter()
-    writer.fields(of: self)
-    return writer.withUnsafeBytes { ByteBuffer(bytes: $0) }
+    withUnsafeTemporaryAllocation(byteCount: WireWriter.scratchSize, alignment: 8) { scratch in
+      var writer = WireWriter(in: scratch)
+      writer.fields(of: self)
+      return writer.withUnsafeBytes { ByteBuffer(bytes: $0) }
+    }
   }
 }
 

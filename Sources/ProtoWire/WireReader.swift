@@ -1,6 +1,6 @@
 // Reads protobuf's wire format from memory that the caller holds. It copies nothing but strings and bytes values, and
-// never reads past its end whatever the bytes say.
-import NIOCore
+// never reads past its end whatever the bytes say. Strings are in StringReading.swift, sub-messages in
+// MessageReading.swift.
 
 /// A cursor over one message. Valid only while the memory that it was made from is.
 public struct WireReader {
@@ -9,11 +9,12 @@ public struct WireReader {
 
   @usableFromInline var cursor: UnsafeRawPointer
   @usableFromInline var end: UnsafeRawPointer
+  /// Of all the memory that was lent; `end` is that of the present message.
+  @usableFromInline let memoryEnd: UnsafeRawPointer
   @usableFromInline var fieldStart: UnsafeRawPointer
-  @usableFromInline var valueStart: UnsafeRawPointer
   @usableFromInline var depth: Int = 0
-  @usableFromInline var field: UInt32 = 0
-  @usableFromInline var wireType: UInt8 = 0
+  /// Number and wire type of the present field, as on the wire.
+  @usableFromInline var tag: UInt32 = 0
   @usableFromInline var skippedField = false
 
   /// Where an empty buffer's cursor points: never read, since the end is the same address.
@@ -22,9 +23,9 @@ public struct WireReader {
   @inlinable
   public init(_ bytes: UnsafeRawBufferPointer) {
     cursor = bytes.baseAddress ?? Self.nothing
-    end = cursor + bytes.count
+    memoryEnd = cursor + bytes.count
+    end = memoryEnd
     fieldStart = cursor
-    valueStart = cursor
   }
 
   @inlinable public var isAtEnd: Bool { cursor == end }
@@ -36,14 +37,24 @@ public struct WireReader {
   public mutating func nextField() throws(WireError) -> Int? {
     if cursor == end { return nil }
     fieldStart = cursor
+    let first = cursor.load(as: UInt8.self)
+    // Fields 1 to 15, whose tag is one byte.
+    guard first &- 8 < 0x78, first & 7 < 6 else { return try longTag() }
+    cursor += 1
+    tag = UInt32(first)
+    return Int(first >> 3)
+  }
+
+  @usableFromInline
+  mutating func longTag() throws(WireError) -> Int {
     let tag = try varint()
     let number = tag >> 3
     guard number > 0, number < 1 << 29, tag & 7 < 6 else { throw .invalidTag }
-    field = UInt32(truncatingIfNeeded: number)
-    wireType = UInt8(truncatingIfNeeded: tag & 7)
-    valueStart = cursor
+    self.tag = UInt32(truncatingIfNeeded: tag)
     return Int(number)
   }
+
+  @inlinable var wireType: UInt8 { UInt8(truncatingIfNeeded: tag & 7) }
 
   @inlinable
   func expect(_ type: WireType) throws(WireError) {
@@ -52,8 +63,10 @@ public struct WireReader {
 
   /// Passes over the present field's value. The message loop then keeps it as an unknown field.
   public mutating func skip() throws(WireError) {
-    cursor = valueStart
-    try skipValue(type: wireType, field: field, depth: depth)
+    let (type, field) = (wireType, tag >> 3)
+    cursor = fieldStart
+    _ = try varint()  // the tag again: the value may have been read in part
+    try skipValue(type: type, field: field, depth: depth)
     skippedField = true
   }
 
@@ -111,6 +124,21 @@ public struct WireReader {
 
   @usableFromInline
   mutating func longVarint() throws(WireError) -> UInt64 {
+    guard memoryEnd - cursor >= 8 else { return try varintByBytes() }
+    let bytes = UInt64(littleEndian: cursor.loadUnaligned(as: UInt64.self))
+    // The byte whose high bit is clear is the last one. What is longer than 8 bytes is rare: negative numbers.
+    let ends = ~bytes & 0x8080_8080_8080_8080
+    let length = ends.trailingZeroBitCount / 8 + 1
+    guard ends != 0, length <= end - cursor else { return try varintByBytes() }
+    cursor += length
+    // Up to that byte, groups of 7 bits are joined: two of them, then four, then eight.
+    var value = bytes & (ends ^ (ends &- 1)) & 0x7F7F_7F7F_7F7F_7F7F
+    value = (value & 0x007F_007F_007F_007F) | ((value & 0x7F00_7F00_7F00_7F00) >> 1)
+    value = (value & 0x0000_3FFF_0000_3FFF) | ((value & 0x3FFF_0000_3FFF_0000) >> 2)
+    return (value & 0x0FFF_FFFF) | ((value & 0x0FFF_FFFF_0000_0000) >> 4)
+  }
+
+  mutating func varintByBytes() throws(WireError) -> UInt64 {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     var position = cursor
@@ -129,7 +157,7 @@ public struct WireReader {
     throw .varintTooLong
   }
 
-  @inlinable
+  @inlinable @inline(__always)
   mutating func slice() throws(WireError) -> UnsafeRawBufferPointer {
     let length = try varint()
     guard length <= UInt64(end - cursor) else { throw .truncated }
@@ -195,14 +223,6 @@ public struct WireReader {
   @inlinable public mutating func float() throws(WireError) -> Float { Float(bitPattern: try fixed32()) }
   @inlinable public mutating func double() throws(WireError) -> Double { Double(bitPattern: try fixed64()) }
 
-  @inlinable public mutating func string() throws(WireError) -> String {
-    try expect(.lengthDelimited)
-    let bytes = try slice()
-    if bytes.isEmpty { return "" }
-    guard let text = String(validating: bytes.bindMemory(to: UInt8.self), as: UTF8.self) else { throw .invalidUTF8 }
-    return text
-  }
-
   @inlinable public mutating func bytes() throws(WireError) -> [UInt8] {
     try expect(.lengthDelimited)
     return [UInt8](try slice())
@@ -218,29 +238,6 @@ public struct WireReader {
     E(rawValue: try int32())
   }
 
-  /// A sub-message that merges into what an earlier occurrence of the field brought.
-  @inlinable
-  public mutating func message<M: Message>(into message: inout M?) throws(WireError) {
-    var whole = message ?? M()
-    try merge(&whole)
-    message = whole
-  }
-
-  @inlinable public mutating func message<M: Message>(_ type: M.Type = M.self) throws(WireError) -> M {
-    var whole = M()
-    try merge(&whole)
-    return whole
-  }
-
-  @inlinable
-  mutating func merge<M: Message>(_ message: inout M) throws(WireError) {
-    try expect(.lengthDelimited)
-    guard depth < Self.maxDepth else { throw .tooDeep }
-    var nested = WireReader(try slice())
-    nested.depth = depth + 1
-    try message.merge(from: &nested)
-  }
-
   // MARK: Repeated scalars, packed or not: readers must take both
 
   @inlinable
@@ -252,7 +249,7 @@ public struct WireReader {
       return
     }
     var packed = WireReader(try slice())
-    packed.wireType = type.rawValue
+    packed.tag = UInt32(type.rawValue)
     while !packed.isAtEnd { values.append(try element(&packed)) }
   }
 }

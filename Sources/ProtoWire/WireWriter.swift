@@ -1,12 +1,13 @@
-// Writes protobuf's wire format into one block of memory that grows. proto3's rule that a default value is not written
-// lives here, so that a message's encode stays one line a field.
-import NIOCore
+// Writes protobuf's wire format into one block of memory that grows: varints, tags, lengths. Which fields are written,
+// and as what, is in FieldWriting.swift.
 
 /// A growing block of encoded fields.
 public struct WireWriter: ~Copyable {
   @usableFromInline var base: UnsafeMutableRawPointer
   @usableFromInline var capacity: Int
   @usableFromInline var count: Int
+  /// Whether the block is this writer's to free.
+  @usableFromInline var isOwned = true
 
   /// - Parameter prefix: bytes to leave free at the start, for the caller's framing.
   public init(prefix: Int = 0, capacity: Int = 256) {
@@ -16,13 +17,26 @@ public struct WireWriter: ~Copyable {
     count = prefix
   }
 
-  deinit { base.deallocate() }
+  /// Begins in memory that the caller lends for the writer's whole life; what does not fit there moves to a block of
+  /// its own.
+  @usableFromInline
+  init(in scratch: UnsafeMutableRawBufferPointer) {
+    base = scratch.baseAddress ?? .allocate(byteCount: 16, alignment: 8)
+    capacity = scratch.baseAddress == nil ? 16 : scratch.count
+    isOwned = scratch.baseAddress == nil
+    count = 0
+  }
+
+  deinit {
+    if isOwned { base.deallocate() }
+  }
 
   /// Empties the block but keeps its memory, for the next message.
   @inlinable public mutating func reset(prefix: Int = 0) { count = prefix }
 
   @inlinable public var byteCount: Int { count }
 
+  @inlinable
   public borrowing func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     try body(UnsafeRawBufferPointer(start: base, count: count))
   }
@@ -34,6 +48,12 @@ public struct WireWriter: ~Copyable {
     base.storeBytes(of: bytes.1.bigEndian, toByteOffset: offset + 1, as: UInt32.self)
   }
 
+  /// Most messages fit in that many bytes of the stack.
+  @usableFromInline static var scratchSize: Int { 1024 }
+
+  /// Up to that many bytes a full block is replaced by one four times as large, and by one twice as large from there.
+  private static var fastGrowth: Int { 1 << 18 }
+
   // MARK: Raw values
 
   @inlinable
@@ -43,37 +63,35 @@ public struct WireWriter: ~Copyable {
 
   @usableFromInline
   mutating func grow(_ bytes: Int) {
-    let size = max(capacity * 2, count + bytes)
+    let size = max(capacity * (capacity < Self.fastGrowth ? 4 : 2), count + bytes)
     let larger = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
     larger.copyMemory(from: base, byteCount: count)
-    base.deallocate()
+    if isOwned { base.deallocate() }
     base = larger
+    isOwned = true
     capacity = size
   }
 
-  @inlinable
+  /// The longest varint, in bytes.
+  @usableFromInline static var maxVarint: Int { 10 }
+
   public mutating func varint(_ value: UInt64) {
-    reserve(10)
-    var rest = value
-    while rest >= 0x80 {
-      base.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: count, as: UInt8.self)
-      count += 1
-      rest >>= 7
-    }
-    base.storeBytes(of: UInt8(truncatingIfNeeded: rest), toByteOffset: count, as: UInt8.self)
-    count += 1
+    reserve(Self.maxVarint)
+    var end = base + count
+    Self.put(varint: value, at: &end)
+    count = end - base
   }
 
   @inlinable
-  public mutating func tag(_ field: Int, _ type: WireType) {
-    varint(UInt64(field) << 3 | UInt64(type.rawValue))
-  }
+  static func tag(_ field: Int, _ type: WireType) -> UInt64 { UInt64(field) << 3 | UInt64(type.rawValue) }
 
   @inlinable
+  public mutating func tag(_ field: Int, _ type: WireType) { varint(Self.tag(field, type)) }
+
+  @usableFromInline
   mutating func raw(_ bytes: UnsafeRawBufferPointer) {
-    guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
     reserve(bytes.count)
-    (base + count).copyMemory(from: start, byteCount: bytes.count)
+    if let start = bytes.baseAddress { Self.put(start, bytes.count, at: base + count) }
     count += bytes.count
   }
 
@@ -91,163 +109,107 @@ public struct WireWriter: ~Copyable {
     count += 8
   }
 
-  @inlinable
-  mutating func text(_ value: String) {
-    var copy = value  // makes a bridged or sliced string contiguous; free for a native one
-    copy.withUTF8 { utf8 in
-      varint(UInt64(utf8.count))
-      raw(UnsafeRawBufferPointer(utf8))
-    }
+  /// Begins a length-delimited value whose length is known only afterwards. One byte is kept for it; a longer value is
+  /// moved up, which costs less than measuring every message twice.
+  /// - Returns: what `endDelimited` must be given.
+  @usableFromInline
+  mutating func beginDelimited(tag: UInt64) -> Int {
+    reserve(Self.maxVarint + 1)
+    var end = base + count
+    Self.put(varint: tag, at: &end)
+    count = end - base + 1
+    return count
   }
 
-  /// Writes a length-delimited value whose length is known only afterwards. One byte is kept for it; a longer value is
-  /// moved up, which costs less than measuring every message twice.
-  @inlinable
-  mutating func delimited(_ body: (inout WireWriter) -> Void) {
-    reserve(1)
-    let lengthAt = count
-    count += 1
-    body(&self)
-    let length = count - lengthAt - 1
+  @usableFromInline
+  mutating func endDelimited(_ start: Int) {
+    let length = count - start
     guard length >= 0x80 else {
-      base.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: lengthAt, as: UInt8.self)
+      base.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: start - 1, as: UInt8.self)
       return
     }
     var extra = 1
     while length >> (7 * (extra + 1)) != 0 { extra += 1 }
     reserve(extra)
-    memmoveUp(from: lengthAt + 1, by: extra, length: length)
-    count = lengthAt
-    varint(UInt64(length))
-    count += length
+    (base + start + extra).copyMemory(from: base + start, byteCount: length)
+    var end = base + start - 1
+    Self.put(varint: UInt64(length), at: &end)
+    count = end - base + length
+  }
+
+  @inlinable
+  mutating func delimited(_ field: Int, _ body: (inout WireWriter) -> Void) {
+    let start = beginDelimited(tag: Self.tag(field, .lengthDelimited))
+    body(&self)
+    endDelimited(start)
+  }
+
+  // A field is written by one of these three. They are not inlined into a message's encode, of which each line only
+  // looks for the default and joins number and type.
+
+  @usableFromInline
+  mutating func append(tag: UInt64, varint value: UInt64) {
+    reserve(2 * Self.maxVarint)
+    var end = base + count
+    Self.put(varint: tag, at: &end)
+    Self.put(varint: value, at: &end)
+    count = end - base
   }
 
   @usableFromInline
-  mutating func memmoveUp(from offset: Int, by distance: Int, length: Int) {
-    (base + offset + distance).copyMemory(from: base + offset, byteCount: length)
-  }
-
-  // MARK: Single values; a default is not written
-
-  @inlinable public mutating func bool(_ field: Int, _ value: Bool) {
-    if value { optional(field, bool: value) }
-  }
-  @inlinable public mutating func int32(_ field: Int, _ value: Int32) {
-    if value != 0 { optional(field, int32: value) }
-  }
-  @inlinable public mutating func int64(_ field: Int, _ value: Int64) {
-    if value != 0 { optional(field, int64: value) }
-  }
-  @inlinable public mutating func uint32(_ field: Int, _ value: UInt32) {
-    if value != 0 { optional(field, uint64: UInt64(value)) }
-  }
-  @inlinable public mutating func uint64(_ field: Int, _ value: UInt64) {
-    if value != 0 { optional(field, uint64: value) }
-  }
-  @inlinable public mutating func sint32(_ field: Int, _ value: Int32) {
-    if value != 0 { optional(field, uint64: UInt64(UInt32(bitPattern: value << 1 ^ value >> 31))) }
-  }
-  @inlinable public mutating func sint64(_ field: Int, _ value: Int64) {
-    if value != 0 { optional(field, uint64: UInt64(bitPattern: value << 1 ^ value >> 63)) }
-  }
-  @inlinable public mutating func fixed32(_ field: Int, _ value: UInt32) {
-    guard value != 0 else { return }
-    tag(field, .fixed32)
-    littleEndian32(value)
-  }
-  @inlinable public mutating func fixed64(_ field: Int, _ value: UInt64) {
-    guard value != 0 else { return }
-    tag(field, .fixed64)
-    littleEndian64(value)
-  }
-  @inlinable public mutating func sfixed32(_ field: Int, _ value: Int32) { fixed32(field, UInt32(bitPattern: value)) }
-  @inlinable public mutating func sfixed64(_ field: Int, _ value: Int64) { fixed64(field, UInt64(bitPattern: value)) }
-  // Negative zero is not the default: the bits decide.
-  @inlinable public mutating func float(_ field: Int, _ value: Float) { fixed32(field, value.bitPattern) }
-  @inlinable public mutating func double(_ field: Int, _ value: Double) { fixed64(field, value.bitPattern) }
-
-  @inlinable public mutating func string(_ field: Int, _ value: String) {
-    if !value.isEmpty { optional(field, string: value) }
-  }
-  @inlinable public mutating func bytes(_ field: Int, _ value: [UInt8]) {
-    guard !value.isEmpty else { return }
-    tag(field, .lengthDelimited)
-    varint(UInt64(value.count))
-    value.withUnsafeBytes { raw($0) }
-  }
-  @inlinable public mutating func enumeration<E: ProtoEnum>(_ field: Int, _ value: E) { int32(field, value.rawValue) }
-
-  @inlinable public mutating func message<M: Message>(_ field: Int, _ value: M?) {
-    guard let value else { return }
-    tag(field, .lengthDelimited)
-    delimited { $0.fields(of: value) }
-  }
-
-  // MARK: Values with presence ('optional' in the .proto file): written whenever they are there
-
-  @inlinable public mutating func optional(_ field: Int, bool value: Bool?) {
-    guard let value else { return }
-    tag(field, .varint)
-    varint(value ? 1 : 0)
-  }
-  @inlinable public mutating func optional(_ field: Int, int32 value: Int32?) {
-    guard let value else { return }
-    tag(field, .varint)
-    varint(UInt64(bitPattern: Int64(value)))
-  }
-  @inlinable public mutating func optional(_ field: Int, int64 value: Int64?) {
-    guard let value else { return }
-    tag(field, .varint)
-    varint(UInt64(bitPattern: value))
-  }
-  @inlinable public mutating func optional(_ field: Int, uint64 value: UInt64?) {
-    guard let value else { return }
-    tag(field, .varint)
-    varint(value)
-  }
-  @inlinable public mutating func optional(_ field: Int, string value: String?) {
-    guard let value else { return }
-    tag(field, .lengthDelimited)
-    text(value)
-  }
-
-  // MARK: Repeated values
-
-  @inlinable public mutating func strings(_ field: Int, _ values: [String]) {
-    for value in values { optional(field, string: value) }
-  }
-  @inlinable public mutating func messages<M: Message>(_ field: Int, _ values: [M]) {
-    for value in values {
-      tag(field, .lengthDelimited)
-      delimited { $0.fields(of: value) }
+  mutating func append(tag: UInt64, text value: String) {
+    let written: Void? = value.utf8.withContiguousStorageIfAvailable {
+      put(tag: tag, delimited: UnsafeRawBufferPointer($0))
     }
-  }
-  /// Packed, as proto3 writes repeated numbers.
-  @inlinable public mutating func enumerations<E: ProtoEnum>(_ field: Int, _ values: [E]) {
-    guard !values.isEmpty else { return }
-    tag(field, .lengthDelimited)
-    delimited { writer in
-      for value in values { writer.varint(UInt64(bitPattern: Int64(value.rawValue))) }
-    }
-  }
-  @inlinable public mutating func int32s(_ field: Int, _ values: [Int32]) {
-    guard !values.isEmpty else { return }
-    tag(field, .lengthDelimited)
-    delimited { writer in
-      for value in values { writer.varint(UInt64(bitPattern: Int64(value))) }
-    }
-  }
-  @inlinable public mutating func int64s(_ field: Int, _ values: [Int64]) {
-    guard !values.isEmpty else { return }
-    tag(field, .lengthDelimited)
-    delimited { writer in
-      for value in values { writer.varint(UInt64(bitPattern: value)) }
-    }
+    if written != nil { return }
+    var copy = value  // a bridged or sliced string; this makes it contiguous
+    copy.withUTF8 { append(tag: tag, delimited: UnsafeRawBufferPointer($0)) }
   }
 
-  /// A message's declared fields, then those it kept without knowing them.
-  @inlinable public mutating func fields<M: Message>(of message: M) {
-    message.encode(to: &self)
-    if let unknown = message.unknownFields.bytes { unknown.withUnsafeBytes { raw($0) } }
+  @usableFromInline
+  mutating func append(tag: UInt64, delimited bytes: UnsafeRawBufferPointer) { put(tag: tag, delimited: bytes) }
+
+  @inline(__always)
+  private mutating func put(tag: UInt64, delimited bytes: UnsafeRawBufferPointer) {
+    reserve(2 * Self.maxVarint + bytes.count)
+    var end = base + count
+    Self.put(varint: tag, at: &end)
+    Self.put(varint: UInt64(bytes.count), at: &end)
+    if let start = bytes.baseAddress { Self.put(start, bytes.count, at: end) }
+    count = end - base + bytes.count
+  }
+
+  // In these the end is the caller's own variable: after a store through a pointer a field of self is read again.
+
+  @inline(__always)
+  fileprivate static func put(varint value: UInt64, at end: inout UnsafeMutableRawPointer) {
+    var rest = value
+    while rest >= 0x80 {
+      end.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
+      end += 1
+      rest >>= 7
+    }
+    end.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+    end += 1
+  }
+
+  /// Most strings are short: two words, which may overlap, cost less than a call of memcpy.
+  @inline(__always)
+  fileprivate static func put(_ start: UnsafeRawPointer, _ length: Int, at target: UnsafeMutableRawPointer) {
+    if length > 16 {
+      target.copyMemory(from: start, byteCount: length)
+    } else if length >= 8 {
+      let (first, last) = (start.loadUnaligned(as: UInt64.self), (start + length - 8).loadUnaligned(as: UInt64.self))
+      target.storeBytes(of: first, as: UInt64.self)
+      (target + length - 8).storeBytes(of: last, as: UInt64.self)
+    } else if length >= 4 {
+      let (first, last) = (start.loadUnaligned(as: UInt32.self), (start + length - 4).loadUnaligned(as: UInt32.self))
+      target.storeBytes(of: first, as: UInt32.self)
+      (target + length - 4).storeBytes(of: last, as: UInt32.self)
+    } else {
+      for offset in 0..<length {
+        (target + offset).storeBytes(of: (start + offset).load(as: UInt8.self), as: UInt8.self)
+      }
+    }
   }
 }

@@ -7,59 +7,87 @@ import Synchronization
 public protocol ContextKey { associatedtype Value: Sendable }
 
 public struct CallContext: Sendable {
-  /// "/fileferry.v1.Ticketing/OpenTickets"
-  public let path: String
-  /// "127.0.0.1:52144"
-  public let peer: String
-  public let deadline: Deadline?
-  let headers: HTTP2Headers
-  let response: ResponseMetadata
-  private var values: [ObjectIdentifier: any Sendable] = [:]
+  let call: ServerCall
+  private var values: [(key: ObjectIdentifier, value: any Sendable)] = []
 
-  init(path: String, peer: String, deadline: Deadline?, headers: HTTP2Headers) {
-    self.path = path
-    self.peer = peer
-    self.deadline = deadline
-    self.headers = headers
-    response = ResponseMetadata()
-  }
+  init(_ call: ServerCall) { self.call = call }
+
+  /// "/fileferry.v1.Ticketing/OpenTickets"
+  public var path: String { call.path }
+  /// "127.0.0.1:52144"
+  public var peer: String { call.connection.peer }
+  public var deadline: Deadline? { call.deadline }
+  /// What the client's certificate says of it, on a connection with mutual TLS.
+  public var peerCertificate: PeerCertificate? { call.connection.peerCertificate }
 
   /// The caller's metadata, without HTTP/2's and gRPC's own fields.
-  public var metadata: Metadata { StatusWire.metadata(headers) }
+  public var metadata: Metadata { StatusWire.metadata(call.headers) }
 
   /// One value of the metadata, without making all of it.
-  public func header(_ name: StaticString) -> String? { headers[name] }
+  public func header(_ name: StaticString) -> String? { call.headers[name] }
+
+  /// The same without making a String; the bytes are valid during the call of `body` only.
+  public func withHeader<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
+    call.headers.withValue(name, body)
+  }
 
   public subscript<K: ContextKey>(_ key: K.Type) -> K.Value? {
-    get { values[ObjectIdentifier(key)] as? K.Value }
-    set { values[ObjectIdentifier(key)] = newValue }
+    get {
+      let wanted = ObjectIdentifier(key)
+      for entry in values where entry.key == wanted { return entry.value as? K.Value }
+      return nil
+    }
+    set {
+      let wanted = ObjectIdentifier(key)
+      values.removeAll { $0.key == wanted }
+      if let newValue { values.append((wanted, newValue)) }
+    }
   }
 
   /// Adds metadata to the response's header block; has no effect once the first message has left.
   public func setInitialMetadata(_ key: String, _ value: String) {
-    response.state.withLock { $0.initial.set(key, value) }
+    call.response.withLock {
+      $0.isPlain = false
+      $0.initial.set(key, value)
+    }
   }
 
   /// Adds metadata to the trailers, which go with the status.
   public func setTrailer(_ key: String, _ value: String) {
-    response.state.withLock { $0.trailing.set(key, value) }
+    call.response.withLock {
+      $0.isPlain = false
+      $0.trailing.set(key, value)
+    }
+  }
+
+  /// What the call has ended with, where that was not its handler's doing: a deadline, a limit.
+  public var endedWith: StatusCode? { call.response.withLock { $0.endedWith } }
+
+  /// Whether the caller's message came compressed; of streams see `RequestStream.AsyncIterator`.
+  public var requestIsCompressed: Bool { call.requestIsCompressed }
+
+  /// Compresses the responses, if the caller takes this algorithm. Has no effect once the first message has left.
+  public func setResponseCompression(_ algorithm: CompressionAlgorithm) {
+    call.response.withLock {
+      $0.isPlain = false
+      $0.compression = algorithm
+    }
+  }
+
+  /// Sends single messages plain although an algorithm was set; holds until it is set again.
+  public func setCompressesResponse(_ compresses: Bool) {
+    call.response.withLock { $0.compresses = compresses }
   }
 }
 
-/// The metadata that a handler gives its response; shared by the copies of a context.
-final class ResponseMetadata: Sendable {
-  struct State {
-    var initial = Metadata()
-    var trailing = Metadata()
-  }
-  let state = Mutex(State())
+/// The metadata and the form that a handler gives its response.
+struct ResponseSettings {
+  /// Nothing was set: most responses are so.
+  var isPlain = true
+  var initial = Metadata()
+  var trailing = Metadata()
+  var compression = CompressionAlgorithm.identity
+  var compresses = true
+  /// The status that ended the call before its handler had.
+  var endedWith: StatusCode?
 }
-
-/// Wraps a call on the server: it may refuse it by throwing, add to the context, and see how it ended. Runs on the
-/// connection's event loop, so it must not block.
-public typealias ServerInterceptor =
-  @Sendable (CallContext, _ next: @Sendable (CallContext) async throws(RPCError) -> Void) async throws(RPCError) -> Void
-
-/// Changes a call's options before it leaves the client, or refuses it by throwing.
-public typealias ClientInterceptor =
-  @Sendable (_ path: String, _ options: inout CallOptions) async throws(RPCError) -> Void

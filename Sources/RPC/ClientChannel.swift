@@ -1,5 +1,5 @@
-// One server's address and the connection to it: made when first needed, made again when lost, with backoff. Calls share it.
-import Glibc
+// A target and the calls to it. Which of its servers a call goes to, and whether a failed one is made again, is decided here;
+// connections are the subchannels'.
 import HTTP2
 import NIOCore
 import NIOPosix
@@ -7,38 +7,33 @@ import ProtoWire
 import Synchronization
 
 public final class ClientChannel: Sendable {
-  private enum Link {
-    case idle
-    case connecting(Task<Result<Connected, RPCError>, Never>)
-    case ready(Connected)
-    /// The last attempt failed; the next may start at `until`.
-    case failed(RPCError, until: NIODeadline, attempts: Int)
-    case closed
-  }
-
-  struct Connected: Sendable {
-    let transport: HTTP2Connection
-    let channel: any Channel
-  }
-
-  public let host: String
-  public let port: Int
-  private let group: any EventLoopGroup
+  public let target: Target
+  private let servers: ServerPool
   private let configuration: ClientConfiguration
   private let interceptors: [ClientInterceptor]
-  private let link = Mutex(Link.idle)
-  let authority: String
+  private let requestHeaders: RequestHeaders
+  private let throttle: RetryThrottle?
 
   public init(
+    _ target: Target, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+    configuration: ClientConfiguration = ClientConfiguration(), interceptors: [ClientInterceptor] = []
+  ) {
+    self.target = target
+    self.configuration = configuration
+    self.interceptors = interceptors
+    servers = ServerPool(target, group: group, configuration: configuration)
+    requestHeaders = RequestHeaders(
+      authority: configuration.authority ?? target.authority, isTLS: configuration.tls != nil)
+    throttle = configuration.serviceConfig.retryThrottling.map(RetryThrottle.init)
+  }
+
+  /// One server, or all that its name stands for, tried in the order of the name's addresses.
+  public convenience init(
     host: String, port: Int, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
     configuration: ClientConfiguration = ClientConfiguration(), interceptors: [ClientInterceptor] = []
   ) {
-    self.host = host
-    self.port = port
-    self.group = group
-    self.configuration = configuration
-    self.interceptors = interceptors
-    authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    self.init(
+      .addresses([.host(host, port)]), group: group, configuration: configuration, interceptors: interceptors)
   }
 
   // MARK: Calls
@@ -46,222 +41,206 @@ public final class ClientChannel: Sendable {
   public func unary<Q: Message, R: Message>(
     _ method: UnaryMethod<Q, R>, _ request: Q, _ options: CallOptions = CallOptions()
   ) async throws(RPCError) -> R {
-    let framed = MessageFraming.framed(request).withUnsafeBytes { ByteBuffer(bytes: $0) }
-    let call = try await begin(method.path, options, first: framed)
-    return try await singleResponse(call)
+    try await unaryResponse(method, request, options).message
   }
 
+  /// The answer with its metadata.
+  public func unaryResponse<Q: Message, R: Message>(
+    _ method: UnaryMethod<Q, R>, _ request: Q, _ options: CallOptions = CallOptions()
+  ) async throws(RPCError) -> UnaryResponse<R> {
+    let framed = try MessageFraming.framed(request, options.compression)
+    return try await attempts(method.path, options) { (prepared, number) in
+      await self.attempt(prepared, number) { (call: UnaryCall<R>, headers) in
+        await call.perform(headers, framed: framed)
+      }
+    }
+  }
+
+  /// With a retry policy it returns once the server has begun to answer.
   public func serverStreaming<Q: Message, R: Message>(
     _ method: ServerStreamingMethod<Q, R>, _ request: Q, _ options: CallOptions = CallOptions()
   ) async throws(RPCError) -> ResponseStream<R> {
-    let framed = MessageFraming.framed(request).withUnsafeBytes { ByteBuffer(bytes: $0) }
-    return ResponseStream(try await begin(method.path, options, first: framed))
+    let framed = try MessageFraming.framed(request, options.compression)
+    let isRetried = configuration.serviceConfig.method(method.path).map { $0.retry != nil || $0.hedging != nil } ?? false
+    let late: @Sendable (StreamingCall) -> Void = { call in
+      call.onLoop { $0.cancel(RPCError(.cancelled, "another attempt of the call was faster")) }
+    }
+    let call = try await attempts(method.path, options, discard: late) { (prepared, number) in
+      await self.streamingAttempt(prepared, number, first: framed, waits: isRetried)
+    }
+    return ResponseStream(call)
   }
 
+  /// With a retry policy `send` is run again for each attempt.
   public func clientStreaming<Q: Message, R: Message>(
     _ method: ClientStreamingMethod<Q, R>, _ options: CallOptions = CallOptions(),
-    _ send: (RequestWriter<Q>) async throws(RPCError) -> Void
+    _ send: @Sendable (RequestWriter<Q>) async throws(RPCError) -> Void
   ) async throws(RPCError) -> R {
-    let call = try await begin(method.path, options, first: nil)
-    do throws(RPCError) { try await send(RequestWriter(call)) } catch {
-      call.onLoop { $0.cancel(error) }
-      throw error
+    try await clientStreamingResponse(method, options, send).message
+  }
+
+  /// The answer with its metadata.
+  public func clientStreamingResponse<Q: Message, R: Message>(
+    _ method: ClientStreamingMethod<Q, R>, _ options: CallOptions = CallOptions(),
+    _ send: @Sendable (RequestWriter<Q>) async throws(RPCError) -> Void
+  ) async throws(RPCError) -> UnaryResponse<R> {
+    try await withoutActuallyEscaping(send) { (send) async throws(RPCError) in
+      try await attempts(method.path, options) { (prepared, number) in
+        await self.attempt(prepared, number) { (call: UnaryCall<R>, headers) in
+          guard await Self.open(call, headers) else { return .failure(Self.notSent) }
+          do throws(RPCError) {
+            try await send(RequestWriter(call: call, compression: options.compression))
+          } catch {
+            // The call's own status counts if it was over already; else what the sender threw becomes it.
+            call.onLoop { $0.cancel(error) }
+          }
+          call.finishSending()
+          return await call.response()
+        }
+      }
     }
-    call.finishSending()
-    return try await singleResponse(call)
   }
 
   public func bidirectional<Q: Message, R: Message>(
     _ method: BidirectionalMethod<Q, R>, _ options: CallOptions = CallOptions()
   ) async throws(RPCError) -> (RequestWriter<Q>, ResponseStream<R>) {
-    let call = try await begin(method.path, options, first: nil)
-    return (RequestWriter(call), ResponseStream(call))
+    let call = try await begin(method.path, options)
+    return (RequestWriter(call: call, compression: options.compression), ResponseStream(call))
   }
 
-  private func singleResponse<R: Message>(_ call: ClientCall) async throws(RPCError) -> R {
-    // Whatever way this ends, a call that is still open is cancelled.
-    defer { call.onLoop { $0.cancel(RPCError(.cancelled, "the caller has gone")) } }
-    guard let message = try await call.queue.next() else {
-      throw RPCError(.internal, "the server answered OK without a message", fromPeer: true)
-    }
-    guard try await call.queue.next() == nil else {
-      throw RPCError(.internal, "the server sent several messages where one was due", fromPeer: true)
-    }
-    do throws(WireError) { return try R(decoding: message) } catch {
-      throw RPCError(.internal, "the response could not be read: \(error)")
+  /// A call both of whose directions are streams of bytes; retried only as long as nothing has left.
+  func begin(_ path: String, _ options: CallOptions) async throws(RPCError) -> StreamingCall {
+    try await attempts(path, options, isReplayable: false) { (prepared, number) in
+      await self.streamingAttempt(prepared, number, first: nil, waits: false)
     }
   }
 
-  /// Opens a call. A stream that the connection refuses before anything was sent is tried again on a new one.
-  func begin(_ path: String, _ given: CallOptions, first: ByteBuffer?) async throws(RPCError) -> ClientCall {
+  // MARK: Attempts
+
+  /// A call's path and options after interceptors and service config.
+  struct Prepared: Sendable {
+    var path: String
+    var options: CallOptions
+  }
+
+  private static var notSent: AttemptFailure {
+    AttemptFailure(error: RPCError(.unavailable, "the connection takes no new calls"), stage: .notSent)
+  }
+
+  /// Attempts that a connection refused before anything was processed may be made again this often.
+  static let maxTransparentAttempts = 3
+
+  private func attempts<R: Sendable>(
+    _ path: String, _ given: CallOptions, isReplayable: Bool = true, discard: @Sendable (R) -> Void = { _ in },
+    _ attempt: @escaping @Sendable (Prepared, _ number: Int) async -> Result<R, AttemptFailure>
+  ) async throws(RPCError) -> R {
     var options = given
-    for intercept in interceptors { try await intercept(path, &options) }
-    let settled = options
-    for _ in 0..<Self.maxOpenAttempts {
-      let connected = try await connection(settled)
-      let call = ClientCall(loop: connected.channel.eventLoop, maxMessageSize: configuration.maxMessageSize)
-      let opened = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
-        call.onLoop { call in
-          let opened = call.open(on: connected.transport, path: path, authority: self.authority, settled)
-          if opened, let first { call.write(framed: first, end: true) }
-          continuation.resume(returning: opened)
-        }
+    for interceptor in interceptors { try await interceptor.intercept(path, &options) }
+    let method = configuration.serviceConfig.method(path)
+    if let method { options.apply(method) }
+    let prepared = Prepared(path: path, options: options)
+    if isReplayable, let hedging = method?.hedging {
+      return try await Hedging.run(hedging, throttle, discard: discard) { (number) async throws(RPCError) in
+        do throws(AttemptFailure) { return try await attempt(prepared, number).get() } catch { throw error.error }
       }
-      if opened { return call }
-      forget(connected)
     }
-    throw RPCError(.unavailable, "\(authority) closes every connection before a call can start")
-  }
-
-  private static let maxOpenAttempts = 3
-
-  // MARK: The connection
-
-  private func connection(_ options: CallOptions) async throws(RPCError) -> Connected {
+    var retry: RetryState?
+    if isReplayable, let policy = method?.retry {
+      retry = RetryState(policy, throttle, deadline: options.deadline, random: configuration.random)
+    }
+    var number = 1
     while true {
-      if let deadline = options.deadline, deadline.instant <= .now() {
-        throw RPCError(.deadlineExceeded, "the deadline passed before there was a connection to \(authority)")
-      }
-      let (task, failure): (Task<Result<Connected, RPCError>, Never>?, RPCError?) = try take()
-      if let task {
-        let result = await withDeadline(options.deadline, task)
-        switch result {
-        case .success(let connected): return connected
-        case .failure(let error):
-          guard options.waitForReady, error.code == .unavailable else { throw error }
+      retry?.began()
+      switch await attempt(prepared, number) {
+      case .success(let answer):
+        retry?.succeeded()
+        return answer
+      case .failure(let failure):
+        guard let pause = retry?.pause(after: failure.error, isCommitted: failure.stage == .committed) else {
+          throw failure.error
         }
-      } else if let failure {
-        guard options.waitForReady else { throw failure }
-        await pause(until: options.deadline)
-      }
-      if Task.isCancelled { throw RPCError(.cancelled, "the call was cancelled") }
-    }
-  }
-
-  /// What to wait for: a connection in the making, or the error that forbids one for now.
-  private func take() throws(RPCError) -> (Task<Result<Connected, RPCError>, Never>?, RPCError?) {
-    // The typed error cannot cross the lock's closure, so it leaves by a Result.
-    let result: Result<(Task<Result<Connected, RPCError>, Never>?, RPCError?), RPCError> = link.withLock { link in
-      switch link {
-      case .closed: return .failure(RPCError(.unavailable, "the channel to \(authority) is closed"))
-      case .ready(let connected):
-        if connected.channel.isActive { return .success((Task { .success(connected) }, nil)) }
-        return .success((startConnecting(&link, attempts: 0), nil))
-      case .connecting(let task): return .success((task, nil))
-      case .idle: return .success((startConnecting(&link, attempts: 0), nil))
-      case .failed(let error, let until, let attempts):
-        if .now() < until { return .success((nil, error)) }
-        return .success((startConnecting(&link, attempts: attempts), nil))
+        do { try await Task.sleep(for: pause) } catch {
+          throw RPCError(.cancelled, "the call was cancelled while it waited to be tried again")
+        }
+        number += 1
       }
     }
-    return try result.get()
   }
 
-  private func startConnecting(_ link: inout Link, attempts: Int) -> Task<Result<Connected, RPCError>, Never> {
-    let task = Task { await self.connect(attempts: attempts) }
-    link = .connecting(task)
-    return task
-  }
-
-  private func connect(attempts: Int) async -> Result<Connected, RPCError> {
-    let http2 = configuration.http2
-    let bootstrap = ClientBootstrap(group: group)
-      .connectTimeout(.nanoseconds(Deadline.nanoseconds(configuration.connectTimeout)))
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.maxMessagesPerRead, value: 4)
-    do {
-      let (channel, transport) = try await bootstrap.connect(host: host, port: port) { channel in
-        channel.eventLoop.makeCompletedFuture {
-          let transport = HTTP2Connection(role: .client, configuration: http2)
-          try channel.pipeline.syncOperations.addHandler(transport)
-          return (channel, transport)
+  /// One attempt with one answer; made again on another connection as long as the servers did not process it.
+  private func attempt<R: Message>(
+    _ prepared: Prepared, _ number: Int,
+    _ body: (UnaryCall<R>, HTTP2Headers) async -> Result<UnaryResponse<R>, AttemptFailure>
+  ) async -> Result<UnaryResponse<R>, AttemptFailure> {
+    var refusals = 0
+    while true {
+      let connection: ClientConnection
+      if let ready = servers.ready() { connection = ready } else {
+        do throws(RPCError) { connection = try await servers.connection(prepared.options) } catch {
+          return .failure(AttemptFailure(error: error, stage: .sent))
         }
       }
-      let connected = Connected(transport: transport, channel: channel)
-      let isWanted = link.withLock { link in
-        if case .closed = link { return false }
-        link = .ready(connected)
-        return true
+      let call = UnaryCall<R>(
+        connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
+      let headers = requestHeaders.headers(path: prepared.path, prepared.options, previousAttempts: number - 1)
+      let result = await body(call, headers)
+      refusals += 1
+      guard case .failure(let failure) = result, Self.isTransparent(failure), refusals < Self.maxTransparentAttempts else {
+        return result
       }
-      guard isWanted else {
-        channel.close(promise: nil)
-        return .failure(RPCError(.unavailable, "the channel to \(authority) is closed"))
+      if failure.stage == .notSent { servers.forget(connection) }
+    }
+  }
+
+  private func streamingAttempt(
+    _ prepared: Prepared, _ number: Int, first: ByteBuffer?, waits: Bool
+  ) async -> Result<StreamingCall, AttemptFailure> {
+    var refusals = 0
+    while true {
+      let connection: ClientConnection
+      if let ready = servers.ready() { connection = ready } else {
+        do throws(RPCError) { connection = try await servers.connection(prepared.options) } catch {
+          return .failure(AttemptFailure(error: error, stage: .sent))
+        }
       }
-      channel.closeFuture.whenComplete { [weak self] _ in self?.forget(connected) }
-      return .success(connected)
-    } catch {
-      let failure = RPCError(.unavailable, "cannot connect to \(authority): \(Self.reason(error))")
-      let wait = Self.backoff(attempts: attempts, configuration, random: Double.random(in: -0.2...0.2))
-      link.withLock { link in
-        if case .closed = link { return }
-        link = .failed(failure, until: .now() + wait, attempts: attempts + 1)
+      let call = StreamingCall(
+        connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
+      let headers = requestHeaders.headers(path: prepared.path, prepared.options, previousAttempts: number - 1)
+      var failure = Self.notSent
+      if await call.begin(headers, first: first) {
+        guard waits else { return .success(call) }
+        // The call's own end is asked for below.
+        _ = try? await call.initialMetadata()
+        guard let early = call.failure(), early.stage != .committed else { return .success(call) }
+        failure = early
       }
-      return .failure(failure)
+      refusals += 1
+      guard Self.isTransparent(failure), refusals < Self.maxTransparentAttempts else { return .failure(failure) }
+      if failure.stage == .notSent { servers.forget(connection) }
     }
   }
 
-  static func backoff(attempts: Int, _ configuration: ClientConfiguration, random: Double) -> TimeAmount {
-    var wait = Double(Deadline.nanoseconds(configuration.initialBackoff))
-    let most = Double(Deadline.nanoseconds(configuration.maxBackoff))
-    for _ in 0..<min(attempts, 64) { wait = min(wait * 1.6, most) }
-    return .nanoseconds(Int64(wait * (1 + random)))
+  private static func isTransparent(_ failure: AttemptFailure) -> Bool {
+    !Task.isCancelled && (failure.stage == .notSent || failure.stage == .notProcessed)
   }
 
-  /// The system's own word without the address list and the call names that NIO prints around it.
-  private static func reason(_ error: any Error) -> String {
-    if let failure = error as? NIOConnectionError {
-      if let first = failure.connectionErrors.first { return reason(first.error) }
-      if failure.dnsAError != nil || failure.dnsAAAAError != nil { return "the name \(failure.host) cannot be resolved" }
-    }
-    if let system = error as? IOError { return String(cString: strerror(system.errnoCode)).lowercased() }
-    if let late = error as? ChannelError, case .connectTimeout(let time) = late {
-      return "no answer within \(time.nanoseconds / 1_000_000) ms"
-    }
-    return "\(error)"
-  }
-
-  private func forget(_ connected: Connected) {
-    link.withLock { link in
-      if case .ready(let current) = link, current.transport === connected.transport { link = .idle }
+  private static func open(_ call: ClientCall, _ headers: HTTP2Headers) async -> Bool {
+    await withCheckedContinuation { continuation in
+      call.onLoop { continuation.resume(returning: $0.open(headers)) }
     }
   }
 
-  private func withDeadline(
-    _ deadline: Deadline?, _ task: Task<Result<Connected, RPCError>, Never>
-  ) async -> Result<Connected, RPCError> {
-    guard let deadline else { return await task.value }
-    return await withTaskGroup(of: Result<Connected, RPCError>?.self) { group in
-      group.addTask { await task.value }
-      group.addTask {
-        // A cancelled sleep only means that the connection came first.
-        try? await Task.sleep(for: deadline.remaining)
-        return nil
-      }
-      let first = await group.next() ?? nil
-      group.cancelAll()
-      return first
-        ?? .failure(RPCError(.deadlineExceeded, "the deadline passed before there was a connection to \(authority)"))
-    }
-  }
+  /// Ends the connections. Running calls end with `unavailable`.
+  public func close() async { await servers.close() }
+}
 
-  private func pause(until deadline: Deadline?) async {
-    let until: NIODeadline = link.withLock { link in
-      if case .failed(_, let until, _) = link { until } else { .now() }
+extension CallOptions {
+  /// What the service config says where the caller said nothing; of two deadlines the earlier counts.
+  fileprivate mutating func apply(_ method: ServiceConfig.MethodConfig) {
+    if let timeout = method.timeout {
+      let latest = Deadline.after(timeout)
+      deadline = deadline.map { min($0, latest) } ?? latest
     }
-    let end = deadline.map { min($0.instant, until) } ?? until
-    let left = (end - .now()).nanoseconds
-    // A cancelled sleep is seen by the caller's own check.
-    if left > 0 { try? await Task.sleep(for: .nanoseconds(left)) }
-  }
-
-  /// Ends the connection. Running calls end with `unavailable`.
-  public func close() async {
-    let connected: Connected? = link.withLock { link in
-      defer { link = .closed }
-      if case .ready(let connected) = link { return connected }
-      return nil
-    }
-    // A channel that is already closed is what was wanted.
-    try? await connected?.channel.close()
+    if waitForReady == nil { waitForReady = method.waitForReady }
   }
 }

@@ -5,11 +5,12 @@ import ProtoWire
 /// Sends the requests of a streaming call.
 public struct RequestWriter<Request: Message>: Sendable {
   let call: ClientCall
-  init(_ call: ClientCall) { self.call = call }
+  let compression: CompressionAlgorithm
 
-  /// Waits while the server reads slowly. What became of the call is told by its responses.
-  public func send(_ request: Request) async throws(RPCError) {
-    try await call.send(framed: MessageFraming.framed(request).withUnsafeBytes { ByteBuffer(bytes: $0) })
+  /// Waits while the server reads slowly. Throws the call's status once the call is over.
+  /// - Parameter compress: false sends this message plain although the call's options name a compression.
+  public func send(_ request: Request, compress: Bool = true) async throws(RPCError) {
+    try await call.send(framed: try MessageFraming.framed(request, compress ? compression : .identity))
   }
 
   /// No more requests will come.
@@ -24,8 +25,8 @@ public struct ResponseStream<Response: Message>: AsyncSequence, Sendable {
 
   /// Cancels the call when nobody holds it any more.
   final class Lifetime: Sendable {
-    let call: ClientCall
-    init(_ call: ClientCall) { self.call = call }
+    let call: StreamingCall
+    init(_ call: StreamingCall) { self.call = call }
     deinit {
       let call = call
       call.onLoop { $0.cancel(RPCError(.cancelled, "the caller has gone")) }
@@ -33,17 +34,27 @@ public struct ResponseStream<Response: Message>: AsyncSequence, Sendable {
   }
 
   private let lifetime: Lifetime
-  init(_ call: ClientCall) { lifetime = Lifetime(call) }
+  init(_ call: StreamingCall) { lifetime = Lifetime(call) }
 
   public func cancel() { lifetime.call.onLoop { $0.cancel(RPCError(.cancelled, "the call was cancelled")) } }
+
+  /// Waits for the response's header block.
+  /// - Throws: the call's status, if it ended without one.
+  public func initialMetadata() async throws(RPCError) -> Metadata { try await lifetime.call.initialMetadata() }
+
+  /// What came with the status; empty before the end.
+  public var trailingMetadata: Metadata { lifetime.call.trailingMetadata }
 
   public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
     let lifetime: Lifetime
 
+    /// Whether the message that `next` gave last came compressed.
+    public var lastMessageWasCompressed: Bool { lifetime.call.queue.lastWasCompressed }
+
     public func next() async throws(RPCError) -> Response? {
       do throws(RPCError) {
         guard let message = try await lifetime.call.queue.next() else { return nil }
-        do throws(WireError) { return try Response(decoding: message) } catch {
+        do throws(WireError) { return try Response(decoding: message.bytes) } catch {
           throw RPCError(.internal, "a response could not be read: \(error)")
         }
       } catch {

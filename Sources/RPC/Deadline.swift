@@ -1,4 +1,5 @@
 // When a call must be over, and its form on the wire, `grpc-timeout` ("Timeout" in grpc/grpc doc/PROTOCOL-HTTP2.md).
+import HTTP2
 import NIOCore
 
 /// A moment on this machine's monotonic clock.
@@ -6,19 +7,13 @@ public struct Deadline: Sendable, Comparable, Hashable {
   let instant: NIODeadline
 
   public static func after(_ duration: Duration) -> Deadline {
-    Deadline(instant: .now() + .nanoseconds(Self.nanoseconds(duration)))
+    Deadline(instant: .now() + TimeAmount(clamping: duration))
   }
 
   /// Negative once it has passed.
   public var remaining: Duration { .nanoseconds((instant - .now()).nanoseconds) }
 
   public static func < (left: Deadline, right: Deadline) -> Bool { left.instant < right.instant }
-
-  static func nanoseconds(_ duration: Duration) -> Int64 {
-    let parts = duration.components
-    let (seconds, overflow) = parts.seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    return overflow ? .max / 2 : seconds + parts.attoseconds / 1_000_000_000
-  }
 
   /// At most 8 digits and a unit: the finest unit that fits, rounded down, so that the far end is never later than this one.
   var headerValue: String {
@@ -31,7 +26,7 @@ public struct Deadline: Sendable, Comparable, Hashable {
   }
 
   /// Nil if the text is not a timeout as gRPC writes it.
-  init?(headerValue text: UnsafeBufferPointer<UInt8>) {
+  init?(headerValue text: UnsafeRawBufferPointer) {
     guard text.count >= 2, text.count <= 9, let unit = text.last else { return nil }
     var value: Int64 = 0
     for digit in text.dropLast() {

@@ -6,11 +6,11 @@ enum Forwarding {
     _ requests: MessageQueue, _ context: CallContext, _ call: ServerCall, to channel: ClientChannel
   ) async throws(RPCError) {
     let options = CallOptions(metadata: context.metadata.forwardable, deadline: context.deadline)
-    let onward = try await channel.begin(context.path, options, first: nil)
+    let onward = try await channel.begin(context.path, options)
     let upload = Task {
       do throws(RPCError) {
         while let message = try await requests.next() {
-          try await onward.send(framed: MessageFraming.framed(message))
+          try await onward.send(framed: MessageFraming.framed(message.bytes))
         }
         onward.finishSending()
       } catch {
@@ -21,8 +21,18 @@ enum Forwarding {
       upload.cancel()
       onward.onLoop { $0.cancel(RPCError(.cancelled, "the caller has gone")) }
     }
+    let initial = try await onward.initialMetadata()
+    call.response.withLock { settings in
+      settings.isPlain = false
+      for entry in initial.entries { settings.initial.add(entry.key, entry.value) }
+    }
     while let message = try await onward.queue.next() {
-      try await call.send(framed: MessageFraming.framed(message))
+      try await call.send(framed: MessageFraming.framed(message.bytes))
+    }
+    let trailing = onward.trailingMetadata
+    call.response.withLock { settings in
+      settings.isPlain = false
+      for entry in trailing.entries { settings.trailing.add(entry.key, entry.value) }
     }
   }
 }

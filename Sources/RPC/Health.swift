@@ -54,16 +54,86 @@ public struct HealthCheckResponse: Message {
   public func encode(to writer: inout WireWriter) { writer.enumeration(1, status) }
 }
 
+public struct HealthListRequest: Message {
+  public var unknownFields = UnknownFields()
+  public init() {}
+  public static let descriptor = MessageDescriptor("grpc.health.v1.HealthListRequest", [])
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) { try reader.skip() }
+  public func encode(to writer: inout WireWriter) {}
+}
+
+public struct HealthListResponse: Message {
+  /// By service.
+  public var statuses: [String: HealthCheckResponse] = [:]
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "grpc.health.v1.HealthListResponse",
+    [FieldDescriptor(1, "statuses", .message(StatusesEntry.self), .repeated)],
+    nestedMessages: [StatusesEntry.descriptor])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1:
+      let entry: StatusesEntry = try reader.message()
+      statuses[entry.key] = entry.value ?? HealthCheckResponse()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    let entries = statuses.sorted { $0.key < $1.key }.map { pair in
+      StatusesEntry.with {
+        $0.key = pair.key
+        $0.value = pair.value
+      }
+    }
+    writer.messages(1, entries)
+  }
+
+  /// An entry of the map field.
+  struct StatusesEntry: Message {
+    var key = ""
+    var value: HealthCheckResponse?
+    var unknownFields = UnknownFields()
+
+    static let descriptor = MessageDescriptor(
+      "grpc.health.v1.HealthListResponse.StatusesEntry",
+      [FieldDescriptor(1, "key", .string), FieldDescriptor(2, "value", .message(HealthCheckResponse.self))],
+      isMapEntry: true)
+
+    mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+      switch field {
+      case 1: key = try reader.string()
+      case 2: try reader.message(into: &value)
+      default: try reader.skip()
+      }
+    }
+
+    func encode(to writer: inout WireWriter) {
+      writer.string(1, key)
+      writer.message(2, value)
+    }
+  }
+}
+
 /// The service itself, for clients and reflection.
 public enum Health {
   static let name = "grpc.health.v1.Health"
+  /// health.proto: a server may refuse to list more than it finds reasonable, and names 100.
+  static let maxListed = 100
   public static let check = UnaryMethod<HealthCheckRequest, HealthCheckResponse>(name, "Check")
+  public static let list = UnaryMethod<HealthListRequest, HealthListResponse>(name, "List")
   public static let watch = ServerStreamingMethod<HealthCheckRequest, HealthCheckResponse>(name, "Watch")
 
   static let file = FileDescriptor(
     "grpc/health/v1/health.proto", package: "grpc.health.v1",
-    messages: [HealthCheckRequest.descriptor, HealthCheckResponse.descriptor],
-    services: [ServiceDescriptor(name, [check.descriptor, watch.descriptor])])
+    messages: [
+      HealthCheckRequest.descriptor, HealthCheckResponse.descriptor, HealthListRequest.descriptor,
+      HealthListResponse.descriptor,
+    ],
+    services: [ServiceDescriptor(name, [check.descriptor, list.descriptor, watch.descriptor])])
 
   static func register(_ status: HealthStatus, in router: inout Router) {
     router.handle(check) { (request: HealthCheckRequest, _: CallContext) async throws(RPCError) -> HealthCheckResponse in
@@ -71,6 +141,13 @@ public enum Health {
         throw RPCError(.notFound, "no service \(request.service) is known here")
       }
       return .with { $0.status = found }
+    }
+    router.handle(list) { (_: HealthListRequest, _: CallContext) async throws(RPCError) -> HealthListResponse in
+      let statuses = status.all
+      guard statuses.count <= maxListed else {
+        throw RPCError(.resourceExhausted, "there are \(statuses.count) services, more than List gives; use Check")
+      }
+      return .with { $0.statuses = statuses.mapValues { status in .with { $0.status = status } } }
     }
     router.handle(watch) {
       (request: HealthCheckRequest, _: CallContext, responses: ResponseWriter<HealthCheckResponse>) async throws(RPCError) in
@@ -90,10 +167,13 @@ public final class HealthStatus: Sendable {
     var statuses: [String: ServingStatus] = ["": .serving]
     var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
     var nextWatcher = 0
+    var isShutDown = false
   }
   private let state = Mutex(State())
 
   public subscript(_ service: String) -> ServingStatus? { state.withLock { $0.statuses[service] } }
+
+  var all: [String: ServingStatus] { state.withLock { $0.statuses } }
 
   public func set(_ service: String, _ status: ServingStatus) {
     let watchers = state.withLock { state in
@@ -105,6 +185,7 @@ public final class HealthStatus: Sendable {
 
   func shutdown() {
     let watchers = state.withLock { state in
+      state.isShutDown = true
       for service in state.statuses.keys { state.statuses[service] = .notServing }
       defer { state.watchers = [:] }
       return Array(state.watchers.values)
@@ -118,13 +199,14 @@ public final class HealthStatus: Sendable {
   /// One element now and one after each change; changes in quick succession may come as one.
   func changes() -> AsyncStream<Void> {
     AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
-      let id = state.withLock { state in
+      let (id, isShutDown) = state.withLock { state in
         state.nextWatcher += 1
-        state.watchers[state.nextWatcher] = continuation
-        return state.nextWatcher
+        if !state.isShutDown { state.watchers[state.nextWatcher] = continuation }
+        return (state.nextWatcher, state.isShutDown)
       }
       continuation.onTermination = { [weak self] _ in self?.removeWatcher(id) }
       continuation.yield()
+      if isShutDown { continuation.finish() }
     }
   }
 

@@ -2,12 +2,13 @@
 // times the calls a second of the global executor.
 import NIOCore
 
-final class LoopExecutor: TaskExecutor {
+/// For tasks that make many calls, too: on their connections' own event loop a call and its answer stay on one thread.
+public final class LoopExecutor: TaskExecutor {
   let loop: any EventLoop
 
-  init(_ loop: any EventLoop) { self.loop = loop }
+  public init(_ loop: any EventLoop) { self.loop = loop }
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  public func enqueue(_ job: consuming ExecutorJob) {
     let unowned = UnownedJob(job)
     loop.execute { unowned.runSynchronously(on: self.asUnownedTaskExecutor()) }
   }

@@ -3,20 +3,32 @@
 import NIOCore
 import Synchronization
 
+struct QueuedMessage: Sendable {
+  /// The message without its prefix, decompressed.
+  var bytes: ByteBuffer
+  var wasCompressed = false
+}
+
+@usableFromInline
 final class MessageQueue: Sendable {
   /// Bytes that may wait before the peer gets no more window.
   static let highWater = 256 << 10
+  /// What a waiting message costs beside its bytes: many empty ones must fill the queue, too.
+  private static let messageOverhead = 128
 
   private struct State {
-    var messages = CircularBuffer<ByteBuffer>(initialCapacity: 4)
+    var messages = CircularBuffer<QueuedMessage>(initialCapacity: 4)
     var bytes = 0
     var end: Result<Void, RPCError>?
-    var waiter: CheckedContinuation<Result<ByteBuffer?, RPCError>, Never>?
+    var waiter: CheckedContinuation<Result<QueuedMessage?, RPCError>, Never>?
     var owesWindow = false
     var abandoned = false
+    var lastWasCompressed = false
   }
 
   private let state = Mutex(State())
+  /// Whether the message that was read last came compressed.
+  var lastWasCompressed: Bool { state.withLock { $0.lastWasCompressed } }
   /// Called after a read when window was held back and may now be given.
   private let onRoom: @Sendable () -> Void
 
@@ -31,15 +43,16 @@ final class MessageQueue: Sendable {
     }
   }
 
-  func push(_ message: ByteBuffer) {
-    let waiter: CheckedContinuation<Result<ByteBuffer?, RPCError>, Never>? = state.withLock { state in
+  func push(_ message: QueuedMessage) {
+    let waiter: CheckedContinuation<Result<QueuedMessage?, RPCError>, Never>? = state.withLock { state in
       guard state.end == nil, !state.abandoned else { return nil }
       if let waiter = state.waiter {
         state.waiter = nil
+        state.lastWasCompressed = message.wasCompressed
         return waiter
       }
       state.messages.append(message)
-      state.bytes += message.readableBytes
+      state.bytes += message.bytes.readableBytes + Self.messageOverhead
       return nil
     }
     waiter?.resume(returning: .success(message))
@@ -47,7 +60,7 @@ final class MessageQueue: Sendable {
 
   /// No more will come. Messages that wait are still read; after an error they are dropped.
   func finish(_ result: Result<Void, RPCError>) {
-    let waiter: CheckedContinuation<Result<ByteBuffer?, RPCError>, Never>? = state.withLock { state in
+    let waiter: CheckedContinuation<Result<QueuedMessage?, RPCError>, Never>? = state.withLock { state in
       guard state.end == nil else { return nil }
       state.end = result
       if case .failure = result, !state.messages.isEmpty, state.waiter == nil { return nil }
@@ -68,12 +81,13 @@ final class MessageQueue: Sendable {
   }
 
   /// The next message, nil at the end. One reader at a time. Ends early if the task is cancelled.
-  func next() async throws(RPCError) -> ByteBuffer? {
+  func next() async throws(RPCError) -> QueuedMessage? {
     let result = await withTaskCancellationHandler {
-      await withCheckedContinuation { (continuation: CheckedContinuation<Result<ByteBuffer?, RPCError>, Never>) in
-        let (ready, room): (Result<ByteBuffer?, RPCError>?, Bool) = state.withLock { state in
+      await withCheckedContinuation { (continuation: CheckedContinuation<Result<QueuedMessage?, RPCError>, Never>) in
+        let (ready, room): (Result<QueuedMessage?, RPCError>?, Bool) = state.withLock { state in
           if let message = state.messages.popFirst() {
-            state.bytes -= message.readableBytes
+            state.bytes -= message.bytes.readableBytes + Self.messageOverhead
+            state.lastWasCompressed = message.wasCompressed
             let room = state.owesWindow && state.bytes < Self.highWater
             if room { state.owesWindow = false }
             return (.success(message), room)

@@ -35,17 +35,20 @@ struct ReflectionCatalogue: Sendable {
   private mutating func add(_ file: FileDescriptor) {
     guard files[file.name] == nil else { return }
     files[file.name] = file
-    for message in file.messages {
-      fileOfSymbol[message.fullName] = file.name
-      for field in message.fields { fileOfSymbol[message.fullName + "." + field.name] = file.name }
-      for nested in message.nestedEnums { fileOfSymbol[nested.fullName] = file.name }
-    }
+    for message in file.messages { add(message, of: file) }
     for value in file.enums { fileOfSymbol[value.fullName] = file.name }
     for service in file.services {
       fileOfSymbol[service.fullName] = file.name
       for method in service.methods { fileOfSymbol[service.fullName + "." + method.name] = file.name }
     }
     for dependency in file.dependencies { add(dependency) }
+  }
+
+  private mutating func add(_ message: MessageDescriptor, of file: FileDescriptor) {
+    fileOfSymbol[message.fullName] = file.name
+    for field in message.fields { fileOfSymbol[message.fullName + "." + field.name] = file.name }
+    for nested in message.nestedEnums { fileOfSymbol[nested.fullName] = file.name }
+    for nested in message.nestedMessages { add(nested, of: file) }
   }
 
   func answer(_ request: ReflectionRequest, services: Set<String>) -> ReflectionResponse {

@@ -2,51 +2,40 @@
 import NIOCore
 import ProtoWire
 
-/// For unary and server-streaming methods: one request, then the handler.
-final class SingleRequestSink<Request: Message>: RequestSink {
-  private unowned let call: ServerCall
-  private let handler: @Sendable (Request, CallContext) async throws(RPCError) -> Void
-  private var request: Request?
-
-  init(_ call: ServerCall, _ handler: @escaping @Sendable (Request, CallContext) async throws(RPCError) -> Void) {
-    self.call = call
-    self.handler = handler
-  }
-
-  var isFull: Bool { false }
-
-  func received(_ message: UnsafeRawBufferPointer) throws(RPCError) {
-    guard request == nil else { throw RPCError(.unimplemented, "this method takes one request and got several") }
-    var whole = Request()
-    var reader = WireReader(message)
-    do throws(WireError) { try whole.merge(from: &reader) } catch {
-      throw RPCError(.internal, "the request could not be read: \(error)")
-    }
-    request = whole
-  }
-
-  func receivedEnd() throws(RPCError) {
-    guard let request else { throw RPCError(.unimplemented, "this method takes one request and got none") }
-    let handler = handler
-    call.run { context throws(RPCError) in try await handler(request, context) }
-  }
-
-  func ended(_ error: RPCError) {}
+/// How a method takes its requests; the rest of it is the invocation that it makes of them.
+@usableFromInline
+enum RequestTaking: Sendable {
+  /// One message, lent for the duration of the call.
+  case single(@Sendable (UnsafeRawBufferPointer, ServerCall) throws(RPCError) -> Invocation)
+  case stream(@Sendable (MessageQueue, ServerCall) -> Invocation)
 }
 
-/// For client-streaming and bidirectional methods: the handler starts at once and reads from a queue.
-final class StreamingRequestSink: RequestSink {
-  private let queue: MessageQueue
-
-  init(_ call: ServerCall, _ handler: @escaping @Sendable (MessageQueue, CallContext) async throws(RPCError) -> Void) {
-    let queue = MessageQueue { [weak call] in call?.onLoop { $0.giveWindow() } }
-    self.queue = queue
-    call.run { context throws(RPCError) in try await handler(queue, context) }
+extension Message {
+  /// - Throws: `internal`, as gRPC has it for requests that cannot be read.
+  @inlinable
+  init(request bytes: UnsafeRawBufferPointer) throws(RPCError) {
+    self.init()
+    var reader = WireReader(bytes)
+    do throws(WireError) { try merge(from: &reader) } catch { throw Self.unreadable(error) }
   }
 
-  var isFull: Bool { queue.isFull() }
+  @usableFromInline
+  static func unreadable(_ error: WireError) -> RPCError {
+    RPCError(.internal, "the request could not be read: \(error)")
+  }
+}
 
-  func received(_ message: UnsafeRawBufferPointer) throws(RPCError) { queue.push(ByteBuffer(bytes: message)) }
-  func receivedEnd() throws(RPCError) { queue.finish(.success(())) }
-  func ended(_ error: RPCError) { queue.finish(.failure(error)) }
+/// Where a call's messages go. Used on the connection's event loop.
+enum RequestSink {
+  case none
+  /// For unary and server-streaming methods: the invocation waits for the end of the request.
+  case single(@Sendable (UnsafeRawBufferPointer, ServerCall) throws(RPCError) -> Invocation, Invocation?)
+  /// For client-streaming and bidirectional methods: the handler has begun and reads from the queue.
+  case stream(MessageQueue)
+
+  /// True while arriving bytes must not be credited: the reader is slow.
+  var isFull: Bool {
+    if case .stream(let queue) = self { return queue.isFull() }
+    return false
+  }
 }

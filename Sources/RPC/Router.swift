@@ -4,121 +4,95 @@ import NIOCore
 import ProtoWire
 
 public struct Router: Sendable {
-  typealias MakeSink = @Sendable (ServerCall) -> any RequestSink
-
-  private(set) var methods: [String: MakeSink] = [:]
-  private(set) var forwards: [String: MakeSink] = [:]
+  private var methods: [String: RegisteredMethod] = [:]
+  private var forwards: [String: RequestTaking] = [:]
   /// Names of the services that have a handler, in the order of registration.
   public private(set) var services: [String] = []
 
   public init() {}
 
-  private mutating func register(_ method: some Method, _ make: @escaping MakeSink) {
-    precondition(methods[method.path] == nil, "\(method.path) has two handlers")
-    methods[method.path] = make
-    if !services.contains(method.service) { services.append(method.service) }
+  @usableFromInline
+  mutating func register(path: String, service: String, _ taking: RequestTaking) {
+    precondition(methods[path] == nil, "\(path) has two handlers")
+    methods[path] = RegisteredMethod(path: path, taking: taking)
+    if !services.contains(service) { services.append(service) }
   }
 
+  // These four are inlinable so that decoding, handler and encoding become one piece of code for each method, made for its
+  // two messages: half the cost of a small call would otherwise be generic code that looks their types up.
+
+  @inlinable
   public mutating func handle<Q: Message, R: Message>(
     _ method: UnaryMethod<Q, R>, _ handler: @escaping @Sendable (Q, CallContext) async throws(RPCError) -> R
   ) {
-    register(method) { call in
-      SingleRequestSink<Q>(call) { request, context throws(RPCError) in
-        let response = try await handler(request, context)
-        try await call.send(response)
-      }
-    }
+    register(
+      path: method.path, service: method.service,
+      .single { (bytes, call) throws(RPCError) in
+        let request = try Q(request: bytes)
+        return Invocation { (context) async throws(RPCError) in
+          let response = try await handler(request, context)
+          try await call.respond { $0.fields(of: response) }
+        }
+      })
   }
 
+  @inlinable
   public mutating func handle<Q: Message, R: Message>(
     _ method: ServerStreamingMethod<Q, R>,
     _ handler: @escaping @Sendable (Q, CallContext, ResponseWriter<R>) async throws(RPCError) -> Void
   ) {
-    register(method) { call in
-      SingleRequestSink<Q>(call) { request, context throws(RPCError) in
-        try await handler(request, context, ResponseWriter(call))
-      }
-    }
+    register(
+      path: method.path, service: method.service,
+      .single { (bytes, call) throws(RPCError) in
+        let request = try Q(request: bytes)
+        return Invocation { (context) async throws(RPCError) in try await handler(request, context, ResponseWriter(call)) }
+      })
   }
 
+  @inlinable
   public mutating func handle<Q: Message, R: Message>(
     _ method: ClientStreamingMethod<Q, R>,
     _ handler: @escaping @Sendable (RequestStream<Q>, CallContext) async throws(RPCError) -> R
   ) {
-    register(method) { call in
-      StreamingRequestSink(call) { queue, context throws(RPCError) in
-        let response = try await handler(RequestStream(queue), context)
-        try await call.send(response)
-      }
-    }
+    register(
+      path: method.path, service: method.service,
+      .stream { (queue, call) in
+        Invocation { (context) async throws(RPCError) in
+          let response = try await handler(RequestStream(queue), context)
+          try await call.respond { $0.fields(of: response) }
+        }
+      })
   }
 
+  @inlinable
   public mutating func handle<Q: Message, R: Message>(
     _ method: BidirectionalMethod<Q, R>,
     _ handler: @escaping @Sendable (RequestStream<Q>, CallContext, ResponseWriter<R>) async throws(RPCError) -> Void
   ) {
-    register(method) { call in
-      StreamingRequestSink(call) { queue, context throws(RPCError) in
-        try await handler(RequestStream(queue), context, ResponseWriter(call))
-      }
-    }
+    register(
+      path: method.path, service: method.service,
+      .stream { (queue, call) in
+        Invocation { (context) async throws(RPCError) in
+          try await handler(RequestStream(queue), context, ResponseWriter(call))
+        }
+      })
   }
 
   /// Passes every method of a service on to another server: messages as they are, with metadata, deadline and status.
   public mutating func forward(service: String, to channel: ClientChannel) {
-    forwards[service] = { call in
-      StreamingRequestSink(call) { queue, context throws(RPCError) in
-        try await Forwarding.relay(queue, context, call, to: channel)
-      }
+    forwards[service] = .stream { (queue, call) in
+      Invocation { (context) async throws(RPCError) in try await Forwarding.relay(queue, context, call, to: channel) }
     }
     if !services.contains(service) { services.append(service) }
   }
 
-  func sink(for path: String) -> MakeSink? {
-    if let found = methods[path] { return found }
-    guard !forwards.isEmpty, path.first == "/" else { return nil }
-    return forwards[String(path.dropFirst().prefix { $0 != "/" })]
-  }
+  func table() -> MethodTable { MethodTable(methods, forwards: forwards) }
 
   /// Why a path has no handler, for the status message.
   func unimplemented(_ path: String) -> RPCError {
-    let service = String(path.dropFirst().prefix { $0 != "/" })
+    let service = MethodTable.service(of: path)
     return services.contains(service)
       ? RPCError(.unimplemented, "the service \(service) has no method at \(path)")
       : RPCError(.unimplemented, "this server has no service \(service)")
   }
-}
-
-/// Sends the responses of a streaming call.
-public struct ResponseWriter<Response: Message>: Sendable {
-  let call: ServerCall
-  init(_ call: ServerCall) { self.call = call }
-
-  /// Waits while the caller reads slowly; throws `cancelled` once the call is over.
-  public func send(_ response: Response) async throws(RPCError) { try await call.send(response) }
-}
-
-/// The requests of a streaming call, in order.
-public struct RequestStream<Request: Message>: AsyncSequence, Sendable {
-  public typealias Element = Request
-  public typealias Failure = RPCError
-  let queue: MessageQueue
-  init(_ queue: MessageQueue) { self.queue = queue }
-
-  public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
-    let queue: MessageQueue
-
-    public func next() async throws(RPCError) -> Request? {
-      guard let message = try await queue.next() else { return nil }
-      do throws(WireError) { return try Request(decoding: message) } catch {
-        throw RPCError(.internal, "a request could not be read: \(error)")
-      }
-    }
-
-    public func next(isolation actor: isolated (any Actor)?) async throws(RPCError) -> Request? {
-      try await next()
-    }
-  }
-
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: queue) }
 }

@@ -1,66 +1,156 @@
 // The calls of one connection on the server: reads each request's header block, finds its method and starts the call.
 import HTTP2
 import NIOCore
+import ProtoWire
+import Synchronization
+
+/// What the connections of a server share.
+final class ServerShared: Sendable {
+  let methods: MethodTable
+  let router: Router
+  let configuration: ServerConfiguration
+  // Read for every call, so not out of the whole configuration.
+  let maxMessageSize: Int
+  let maxUnsentBytes: Int
+  let maxConcurrentCalls: Int
+  /// All interceptors, and then the call's own invocation.
+  let chain: Invocation
+  /// Calls that run now, on all connections.
+  let runningCalls = Atomic<Int>(0)
+
+  init(router: Router, interceptors: [ServerInterceptor], configuration: ServerConfiguration) {
+    self.router = router
+    methods = router.table()
+    self.configuration = configuration
+    maxMessageSize = configuration.maxMessageSize
+    maxUnsentBytes = configuration.http2.maxUnsentBytes
+    maxConcurrentCalls = configuration.maxConcurrentCalls
+    chain = Interceptors.chain(interceptors)
+  }
+}
 
 /// Confined to its event loop, which makes `@unchecked Sendable` true.
 final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
   let loop: any EventLoop
   let executor: LoopExecutor
-  let interceptors: [ServerInterceptor]
-  private let router: Router
-  private let peer: String
-  private let configuration: ServerConfiguration
+  let shared: ServerShared
+  let peer: String
+  /// Set once, when TLS is agreed, before the first call.
+  var peerCertificate: PeerCertificate?
+  /// Bytes of all calls that wait to become messages.
+  var heldBytes = 0
+  /// Where messages are framed; its memory serves all calls.
+  private var scratch = WireWriter(prefix: MessageFraming.prefixLength)
   private let onClose: @Sendable (ServerConnection) -> Void
-  private(set) weak var transport: HTTP2Connection?
+  /// The two hold each other until the channel closes, when the transport lets go. A weak reference would make each of the
+  /// many retains of a call take Swift's slow path.
+  let transport: HTTP2Connection
 
   init(
-    transport: HTTP2Connection, loop: any EventLoop, peer: String, router: Router, interceptors: [ServerInterceptor],
-    configuration: ServerConfiguration, onClose: @escaping @Sendable (ServerConnection) -> Void
+    transport: HTTP2Connection, loop: any EventLoop, peer: String, shared: ServerShared,
+    onClose: @escaping @Sendable (ServerConnection) -> Void
   ) {
     self.transport = transport
     self.loop = loop
     executor = LoopExecutor(loop)
     self.peer = peer
-    self.router = router
-    self.interceptors = interceptors
-    self.configuration = configuration
+    self.shared = shared
     self.onClose = onClose
   }
 
   func connection(_ connection: HTTP2Connection, opened stream: HTTP2Stream, headers: HTTP2Headers) {
-    guard headers[":method"] == "POST" else {
-      stream.respond([":status": "405", "allow": "POST"], endStream: true)
+    let head = RequestHead(headers, shared.methods)
+    if let refusal = head.refusal {
+      refuse(stream, refusal)
       return
     }
-    let isGRPC = headers.withValue("content-type") { $0.starts(with: "application/grpc".utf8) } ?? false
-    guard isGRPC else {
-      stream.respond([":status": "415"], endStream: true)
-      return
-    }
-    let path = headers[":path"] ?? ""
-    var deadline: Deadline?
-    var badTimeout = false
-    headers.withValue("grpc-timeout") { text in
-      deadline = Deadline(headerValue: text)
-      badTimeout = deadline == nil
-    }
-    let context = CallContext(path: path, peer: peer, deadline: deadline, headers: headers)
     let call = ServerCall(
-      context: context, connection: self, stream: stream, maxMessageSize: configuration.maxMessageSize)
+      method: head.method, headers: headers, deadline: head.deadline, connection: self, stream: stream,
+      encoding: head.encoding ?? .identity, acceptsGzip: head.acceptsGzip)
     stream.delegate = call
-    if badTimeout {
+    if head.hasBadTimeout {
       call.finish(RPCError(.invalidArgument, "grpc-timeout is not a number of up to 8 digits and a unit"))
-    } else if let encoding = headers["grpc-encoding"], encoding != "identity" {
-      context.setInitialMetadata("grpc-accept-encoding", "identity")
-      call.finish(RPCError(.unimplemented, "messages compressed with \(encoding) are not taken; send them plain"))
-    } else if let makeSink = router.sink(for: path) {
-      call.begin(makeSink)
+    } else if head.encoding == nil {
+      call.announcesAccepted = true
+      let name = headers["grpc-encoding"] ?? ""
+      call.finish(
+        RPCError(.unimplemented, "messages compressed with \(name) are not taken; send them plain or with gzip"))
+    } else if let method = head.method {
+      if let busy = overload(connection) {
+        call.finish(busy)
+        return
+      }
+      call.begin(method.taking)
+      if let deadline = call.deadline { connection.wake(at: deadline.instant) }
     } else {
-      call.finish(router.unimplemented(path))
+      call.finish(shared.router.unimplemented(headers[":path"] ?? ""))
     }
+  }
+
+  /// Why a call cannot be taken now, if the server or the connection is full.
+  private func overload(_ connection: HTTP2Connection) -> RPCError? {
+    if shared.runningCalls.load(ordering: .relaxed) >= shared.maxConcurrentCalls {
+      return .overloaded(
+        "the server runs \(shared.maxConcurrentCalls) calls already", retryAfter: shared.configuration.overloadPause)
+    }
+    if connection.unsentBytes >= shared.maxUnsentBytes {
+      return .overloaded(
+        "this connection has \(connection.unsentBytes) bytes of responses waiting to be read",
+        retryAfter: shared.configuration.overloadPause)
+    }
+    return nil
+  }
+
+  /// What is no gRPC request is told so in HTTP's words.
+  private func refuse(_ stream: HTTP2Stream, _ refusal: RequestHead.Refusal) {
+    let (headers, text): (HTTP2Headers, String)
+    switch refusal {
+    case .notPost(let isHead):
+      headers = [":status": "405", "allow": "POST", "content-type": "text/plain"]
+      if isHead {
+        stream.respond(headers, endStream: true)
+        return
+      }
+      text = "This is a gRPC server; it takes POST.\n"
+    case .notGRPC:
+      headers = [":status": "415", "content-type": "text/plain"]
+      text = "This is a gRPC server; it takes content-type application/grpc.\n"
+    }
+    stream.respond(headers)
+    stream.write(ByteBuffer(string: text))
+    stream.finish()
+    if !stream.hasReceivedEnd { stream.resetAfterSending() }
+    // Nobody listens to the rest of the request, which nghttp2 then drops.
+  }
+
+  /// Frames a message and hands its bytes to `body`, valid during its call only.
+  func withFramed(
+    _ compression: CompressionAlgorithm, _ encode: (inout WireWriter) -> Void, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(RPCError) {
+    MessageFraming.frame(into: &scratch, encode)
+    if compression == .gzip {
+      try MessageFraming.compressed(scratch).withUnsafeReadableBytes { body($0) }
+    } else {
+      scratch.withUnsafeBytes { body($0) }
+    }
+    if scratch.byteCount > MessageFraming.keptCapacity { scratch = WireWriter(prefix: MessageFraming.prefixLength) }
   }
 
   func connectionReady(_ connection: HTTP2Connection) {}
   func connectionGoingAway(_ connection: HTTP2Connection, error: HTTP2ErrorCode) {}
   func connectionClosed(_ connection: HTTP2Connection, reason: String) { onClose(self) }
+
+  /// Ends the calls whose deadline has passed; one timer serves them all.
+  func connection(_ connection: HTTP2Connection, timeIs now: NIODeadline) -> NIODeadline {
+    var next = NIODeadline.distantFuture
+    connection.forEachStream { stream in
+      guard let call = stream.delegate as? ServerCall, let deadline = call.deadline else { return }
+      if deadline.instant <= now {
+        call.fail(RPCError(.deadlineExceeded, "the deadline of the call passed"))
+      } else {
+        next = min(next, deadline.instant)
+      }
+    }
+    return next
+  }
 }

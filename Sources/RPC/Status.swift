@@ -46,6 +46,10 @@ public struct RPCError: Error, Sendable, CustomStringConvertible {
   public var metadata: Metadata
   /// True if a peer sent it; false if it was made on this side (no connection, a deadline, a bad message).
   public var fromPeer: Bool
+  /// The server's word on when a retry may begin (`grpc-retry-pushback-ms`, gRFC A6).
+  public var retryPushback: Duration?
+  /// The server's word that there must be no retry: a pushback that is negative or no number.
+  public internal(set) var forbidsRetry = false
 
   public init(
     _ code: StatusCode, _ message: String, details: [StatusDetail] = [], metadata: Metadata = Metadata(),

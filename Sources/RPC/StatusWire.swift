@@ -1,14 +1,17 @@
 // A status as trailers, and back: `grpc-status`, the percent-encoded `grpc-message`, `grpc-status-details-bin`, and what an
 // HTTP status or a stream's reset means where there is no grpc-status (grpc/grpc doc/http-grpc-status-mapping.md).
 import HTTP2
+import NIOCore
 import ProtoWire
 
 enum StatusWire {
-  /// What trailers may carry of a message; longer ones are cut, so that a status always fits the header limit.
-  static let maxMessageBytes = 4096
+  /// What trailers may carry of a message, percent-encoded, and of details before base64: the two fit into the 8 KiB of
+  /// header fields that gRPC asks every peer to take. A longer message is cut.
+  static let maxMessageBytes = 2048
   static let maxDetailBytes = 4096
+  private static let pushbackKey = "grpc-retry-pushback-ms"
 
-  static let ok: HTTP2Headers = ["grpc-status": "0"]
+  static let ok: HTTP2Headers = (["grpc-status": "0"] as HTTP2Headers).preparedForReuse()
 
   static func trailers(_ error: RPCError?, metadata: Metadata) -> HTTP2Headers {
     if error == nil, metadata.isEmpty { return ok }
@@ -19,7 +22,7 @@ enum StatusWire {
       if !error.details.isEmpty {
         let status = StatusMessage.with {
           $0.code = Int32(truncatingIfNeeded: error.code.rawValue)
-          $0.message = String(error.message.prefix(maxMessageBytes / 4))
+          $0.message = String(error.message.prefix(maxMessageBytes / 8))
           $0.details = error.details.map { detail in
             AnyMessage.with {
               $0.typeURL = detail.typeURL
@@ -29,6 +32,11 @@ enum StatusWire {
         }
         let bytes = status.encodedBytes()
         if bytes.count <= maxDetailBytes { headers.add("grpc-status-details-bin", Base64.encode(bytes)) }
+      }
+      if error.forbidsRetry {
+        headers.add(pushbackKey, "-1")
+      } else if let pushback = error.retryPushback {
+        headers.add(pushbackKey, String(TimeAmount(clamping: pushback).nanoseconds / 1_000_000))
       }
       add(error.metadata, to: &headers)
     }
@@ -54,6 +62,7 @@ enum StatusWire {
 
   /// The status in a header block: nil if it says OK, an error if it says so or says nothing readable.
   static func error(in headers: HTTP2Headers) -> RPCError? {
+    if headers.withValue("grpc-status", { HTTP2Headers.equal($0, "0") }) == true { return nil }
     guard let text = headers["grpc-status"] else {
       return RPCError(.unknown, "the peer ended the call without a grpc-status", fromPeer: true)
     }
@@ -64,6 +73,11 @@ enum StatusWire {
     var error = RPCError(
       StatusCode(rawValue: number), headers["grpc-message"].map(percentDecoded) ?? "", metadata: metadata(headers),
       fromPeer: true)
+    if let text = headers["grpc-retry-pushback-ms"] {
+      if let milliseconds = Int64(text), milliseconds >= 0 { error.retryPushback = .milliseconds(milliseconds) } else {
+        error.forbidsRetry = true
+      }
+    }
     // Details that cannot be read are left out; code and message still tell what happened.
     if let raw = headers["grpc-status-details-bin"], let bytes = Base64.decode(raw.utf8),
       let status = try? StatusMessage(decoding: bytes)
@@ -90,6 +104,8 @@ enum StatusWire {
   /// What a stream's early end means ("Errors" in PROTOCOL-HTTP2.md).
   static func error(reset: HTTP2ErrorCode) -> RPCError {
     switch reset {
+    case .headersTooLarge:
+      RPCError(.resourceExhausted, "the peer's header fields are larger than this side takes")
     case .connectionLost: RPCError(.unavailable, "the connection was lost before the call ended")
     case .refusedStream: RPCError(.unavailable, "the peer refused the call before it began", fromPeer: true)
     case .cancel: RPCError(.cancelled, "the peer cancelled the call", fromPeer: true)
@@ -105,16 +121,22 @@ enum StatusWire {
 
   static func percentEncoded(_ text: String) -> String {
     var output: [UInt8] = []
-    for byte in text.utf8.prefix(maxMessageBytes) {
-      if byte >= 0x20, byte <= 0x7E, byte != UInt8(ascii: "%") {
-        output.append(byte)
-      } else {
-        output.append(UInt8(ascii: "%"))
-        output.append(hexDigits[Int(byte >> 4)])
-        output.append(hexDigits[Int(byte & 15)])
-      }
+    for scalar in text.unicodeScalars {
+      // Whole characters only: half of one could not be read.
+      guard output.count + 3 * scalar.utf8.count <= maxMessageBytes else { break }
+      for byte in scalar.utf8 { append(byte, to: &output) }
     }
     return String(decoding: output, as: UTF8.self)
+  }
+
+  private static func append(_ byte: UInt8, to output: inout [UInt8]) {
+    if byte >= 0x20, byte <= 0x7E, byte != UInt8(ascii: "%") {
+      output.append(byte)
+    } else {
+      output.append(UInt8(ascii: "%"))
+      output.append(hexDigits[Int(byte >> 4)])
+      output.append(hexDigits[Int(byte & 15)])
+    }
   }
 
   /// Undecodable sequences stay as they are: a message is never worth an error of its own.

@@ -1,15 +1,24 @@
 // What every server does with a call before its handler: goes on with the trace, logs how it ended, verifies the token,
 // and asks the access matrix.
 import Logging
+import NIOCore
 import RPC
 
-enum CallInterceptors {
-  /// Outermost: the rest of the call, and what it logs, belongs to its trace.
+public enum CallInterceptors {
+  /// What every server wraps its calls in, outermost first.
+  /// - Parameter rules: who may call a path; nil says nobody.
+  public static func all(
+    _ verifier: TokenVerifier, _ logger: Logger, metrics: CallMetrics,
+    rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
+  ) -> [ServerInterceptor] {
+    [metrics.interceptor, tracing(logger), access(verifier, logger, rules: rules)]
+  }
+
+  /// The rest of the call, and what it logs, belongs to its trace.
   static func tracing(_ logger: Logger) -> ServerInterceptor {
-    { context, next throws(RPCError) in
-      let trace =
-        context.header("traceparent").flatMap { TraceContext(traceparent: $0) }?.child() ?? TraceContext.start()
-      let start = ContinuousClock.now
+    ServerInterceptor { (context, next) async throws(RPCError) in
+      let trace = (context.withHeader("traceparent") { TraceContext(traceparent: $0) } ?? nil)?.child() ?? .start()
+      let start = NIODeadline.now()
       do {
         try await TraceContext.$current.withValue(trace) { try await next(context) }
         logger.debug("call ended", metadata: describe(context, start, .ok, trace))
@@ -23,13 +32,12 @@ enum CallInterceptors {
   }
 
   private static func describe(
-    _ context: CallContext, _ start: ContinuousClock.Instant, _ code: StatusCode, _ trace: TraceContext
+    _ context: CallContext, _ start: NIODeadline, _ code: StatusCode, _ trace: TraceContext
   ) -> Logger.Metadata {
-    let time = (ContinuousClock.now - start).components
-    let microseconds = time.seconds * 1_000_000 + time.attoseconds / 1_000_000_000_000
-    return [
+    [
       "method": .string(context.path), "peer": .string(context.peer), "status": .string(code.description),
-      "duration_us": .stringConvertible(microseconds), "trace_id": .string(trace.traceID),
+      "duration_us": .stringConvertible((NIODeadline.now() - start).nanoseconds / 1000),
+      "trace_id": .string(trace.traceID),
     ]
   }
 
@@ -42,15 +50,24 @@ enum CallInterceptors {
   }
 
   /// Verifies the token if there is one, and lets pass whom the access matrix admits.
-  static func access(_ verifier: TokenVerifier, _ logger: Logger) -> ServerInterceptor {
-    { context, next throws(RPCError) in
-      guard let access = AccessMatrix.access(to: context.path) else {
+  /// - Parameter rules: who may call a path; nil says nobody.
+  static func access(
+    _ verifier: TokenVerifier, _ logger: Logger,
+    rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
+  ) -> ServerInterceptor {
+    ServerInterceptor { (context, next) async throws(RPCError) in
+      guard let access = rules(context.path) else {
         logger.notice("call denied", metadata: ["method": .string(context.path), "reason": "not in the access matrix"])
         throw .denied("Nobody may call \(context.path).", next: "See that the method's name is right.")
       }
       var context = context
       do throws(RPCError) {
-        if let token = try bearerToken(context) { context.set(try await verifier.verify(token)) }
+        // What was verified before is found by its bytes; a String is made of a token only the first time.
+        if let known = verifier.known(authorizationOf: context) {
+          context.set(known)
+        } else if let token = try bearerToken(context) {
+          context.set(try await verifier.verifiedCaller(token))
+        }
       } catch {
         // A public method needs no token: whoever refreshes a session may still send the expired one along.
         if !access.isPublic {
@@ -62,7 +79,7 @@ enum CallInterceptors {
           throw error
         }
       }
-      guard access.admits(context.callerIfKnown) else {
+      guard access.admits(context.verifiedCaller?.caller) else {
         guard let caller = context.callerIfKnown else {
           logger.notice(
             "call denied",

@@ -58,14 +58,20 @@ extension Caller: CustomStringConvertible, CustomReflectable {
   public var customMirror: Mirror { Mirror(self, children: ["id": id, "name": name]) }
 }
 
-private enum CallerKey: ContextKey { typealias Value = Caller }
+/// A caller as it is passed along: one reference, since each call hands it on several times.
+final class VerifiedCaller: Sendable {
+  let caller: Caller
+  init(_ caller: Caller) { self.caller = caller }
+}
+
+private enum CallerKey: ContextKey { typealias Value = VerifiedCaller }
 
 extension CallContext {
   /// The verified caller.
   /// - Throws: UNAUTHENTICATED if the method is public and no valid token came along.
   public var caller: Caller {
     get throws(RPCError) {
-      guard let caller = self[CallerKey.self] else {
+      guard let caller = callerIfKnown else {
         throw .unauthenticated("This call needs to know who you are.", next: "Sign in first.")
       }
       return caller
@@ -73,9 +79,11 @@ extension CallContext {
   }
 
   /// The same as a value that may be missing.
-  public var callerIfKnown: Caller? { self[CallerKey.self] }
+  public var callerIfKnown: Caller? { verifiedCaller?.caller }
 
-  mutating func set(_ caller: Caller) { self[CallerKey.self] = caller }
+  var verifiedCaller: VerifiedCaller? { self[CallerKey.self] }
+
+  mutating func set(_ caller: VerifiedCaller) { self[CallerKey.self] = caller }
 }
 
 extension CallOptions {

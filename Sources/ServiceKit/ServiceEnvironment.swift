@@ -24,6 +24,8 @@ public final class ServiceEnvironment: Sendable {
   public let verifier: TokenVerifier
   public let identity: ServiceIdentity
   public let secretBox: SecretBox
+  /// Of the calls that this service has answered.
+  public let metrics = CallMetrics()
 
   private let peers: PeerOptions
   private struct State {
@@ -77,7 +79,7 @@ public final class ServiceEnvironment: Sendable {
     configuration.maxMessageSize = maxAnswerSize
     return ClientChannel(
       host: address.host, port: address.port, configuration: configuration,
-      interceptors: [{ (_, options) in options.setTrace() }])
+      interceptors: [ClientInterceptor { (_, options) in options.setTrace() }])
   }
 
   /// The service's own SQLite file, opened at the first call and closed when the service stops.

@@ -51,7 +51,7 @@ public func runService(
     router.enableReflection(files)
     let server = Server(
       router,
-      interceptors: [CallInterceptors.tracing(logger), CallInterceptors.access(environment.verifier, logger)])
+      interceptors: CallInterceptors.all(environment.verifier, logger, metrics: environment.metrics))
     for service in services { server.health.set(service, .serving) }
     let port = try await server.start(host: options.host, port: options.port(for: name))
     let time = (ContinuousClock.now - start).components

@@ -54,9 +54,12 @@ public final class TokenVerifier: Sendable {
 
   /// The caller that a token speaks for.
   /// - Throws: UNAUTHENTICATED if it is not a valid token; UNAVAILABLE if auth's keys cannot be had to tell.
-  public func verify(_ token: String) async throws(RPCError) -> Caller {
-    if let caller = verified[token] {
-      if now() < caller.expiresAt { return caller }
+  public func verify(_ token: String) async throws(RPCError) -> Caller { try await verifiedCaller(token).caller }
+
+  func verifiedCaller(_ token: String) async throws(RPCError) -> VerifiedCaller {
+    var text = token
+    if let known = text.withUTF8({ verified.find(UnsafeRawBufferPointer($0)) }) {
+      if now() < known.caller.expiresAt { return known }
       throw Self.refusal("it has expired")
     }
     guard token.utf8.count <= AccessTokenClaims.maximumTokenSize else { throw Self.refusal("it is too long") }
@@ -78,9 +81,21 @@ public final class TokenVerifier: Sendable {
       throw Self.refusal("its signature or its content is not valid")
     }
     let caller = try Self.caller(claims, token: token, now: now())
-    verified.remember(token, caller)
-    return caller
+    return verified.remember(token, caller)
   }
+
+  /// The caller of a call whose bearer token was verified before and holds; nil says that it has yet to be looked at.
+  func known(authorizationOf context: CallContext) -> VerifiedCaller? {
+    let found: VerifiedCaller?? = context.withHeader("authorization") { value in
+      guard value.count > Self.scheme.utf8CodeUnitCount, value.starts(with: Self.scheme.bytes) else { return nil }
+      return verified.find(UnsafeRawBufferPointer(rebasing: value[Self.scheme.utf8CodeUnitCount...]))
+    }
+    guard let known = found ?? nil, now() < known.caller.expiresAt else { return nil }
+    return known
+  }
+
+  /// As clients write it; other spellings are allowed and take the longer way.
+  private static let scheme: StaticString = "Bearer "
 
   private static func caller(
     _ claims: AccessTokenClaims, token: String, now: UnixMilliseconds
@@ -177,36 +192,73 @@ public final class TokenVerifier: Sendable {
   }
 }
 
-/// Tokens that were found valid, in two generations: when the young one is full it becomes the old one, and what nobody
-/// used meanwhile is dropped.
+/// Tokens that were found valid, by their bytes, in two generations: when the young one is full it becomes the old one, and
+/// what nobody used meanwhile is dropped.
 final class VerifiedTokens: Sendable {
   /// Of one generation; at most twice as many are held.
   static let generationSize = 512
 
   private struct State {
-    var young: [String: Caller] = [:]
-    var old: [String: Caller] = [:]
+    /// By a hash of the token. Two tokens of one hash push each other out, and are then verified again.
+    var young: [UInt64: VerifiedCaller] = [:]
+    var old: [UInt64: VerifiedCaller] = [:]
   }
   private let state = Mutex(State())
+  /// So that nobody can make tokens collide on purpose.
+  private let seed = UInt64.random(in: .min ... .max)
 
-  subscript(_ token: String) -> Caller? {
-    state.withLock { state in
-      if let caller = state.young[token] { return caller }
-      guard let caller = state.old[token] else { return nil }
-      Self.remember(token, caller, in: &state)
-      return caller
+  func find(_ token: UnsafeRawBufferPointer) -> VerifiedCaller? {
+    let key = hash(token)
+    return state.withLock { state in
+      if let found = state.young[key] { return Self.isToken(of: found, token) ? found : nil }
+      guard let found = state.old[key], Self.isToken(of: found, token) else { return nil }
+      Self.remember(key, found, in: &state)
+      return found
     }
   }
 
-  func remember(_ token: String, _ caller: Caller) { state.withLock { Self.remember(token, caller, in: &$0) } }
+  @discardableResult
+  func remember(_ token: String, _ caller: Caller) -> VerifiedCaller {
+    var text = token
+    let key = text.withUTF8 { hash(UnsafeRawBufferPointer($0)) }
+    let verified = VerifiedCaller(caller)
+    state.withLock { Self.remember(key, verified, in: &$0) }
+    return verified
+  }
 
   func forgetAll() { state.withLock { $0 = State() } }
 
-  private static func remember(_ token: String, _ caller: Caller, in state: inout State) {
+  private static func remember(_ key: UInt64, _ caller: VerifiedCaller, in state: inout State) {
     if state.young.count >= generationSize {
       state.old = state.young
       state.young = [:]
     }
-    state.young[token] = caller
+    state.young[key] = caller
   }
+
+  /// The whole token counts, never its hash alone.
+  private static func isToken(of caller: VerifiedCaller, _ token: UnsafeRawBufferPointer) -> Bool {
+    var known = caller.caller.rawToken
+    return known.withUTF8 { $0.count == token.count && UnsafeRawBufferPointer($0).elementsEqual(token) }
+  }
+
+  private func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    var hash = seed ^ UInt64(bytes.count)
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
+      hash ^= hash >> 29
+      offset += 8
+    }
+    while offset < bytes.count {
+      hash = (hash ^ UInt64(bytes[offset])) &* 0x9E37_79B9_7F4A_7C15
+      hash ^= hash >> 29
+      offset += 1
+    }
+    return hash
+  }
+}
+
+extension StaticString {
+  fileprivate var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount) }
 }

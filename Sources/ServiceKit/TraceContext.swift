@@ -2,6 +2,8 @@
 // that comes with one goes on with it, any other starts one; calls onward and log lines carry it by the task-local
 // value.
 
+import Synchronization
+
 public struct TraceContext: Sendable, Equatable {
   /// The trace of the running call, for its log lines and the calls it makes; nil outside of any.
   @TaskLocal public static var current: TraceContext?
@@ -30,7 +32,13 @@ public struct TraceContext: Sendable, Equatable {
 
   /// Reads a `traceparent` header. Nil if it is not valid; the standard then asks for a new trace.
   public init?(traceparent text: String) {
-    let bytes = Array(text.utf8)
+    var text = text
+    guard let trace = text.withUTF8({ TraceContext(traceparent: UnsafeRawBufferPointer($0)) }) else { return nil }
+    self = trace
+  }
+
+  /// The same from the header's bytes.
+  init?(traceparent bytes: UnsafeRawBufferPointer) {
     // version "-" trace-id "-" parent-id "-" flags; later versions may add fields behind another "-".
     guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D,
       let version = Self.hex(bytes[0..<2]), version != 0xFF,
@@ -43,10 +51,7 @@ public struct TraceContext: Sendable, Equatable {
   }
 
   /// A step of the same trace, under a span id of its own.
-  public func child() -> TraceContext {
-    var generator = SystemRandomNumberGenerator()
-    return TraceContext(trace: trace, span: generator.next() | 1, isSampled: isSampled)
-  }
+  public func child() -> TraceContext { TraceContext(trace: trace, span: SpanIDs.next(), isSampled: isSampled) }
 
   /// 32 hexadecimal digits.
   public var traceID: String { Self.digits(trace.high) + Self.digits(trace.low) }
@@ -59,7 +64,7 @@ public struct TraceContext: Sendable, Equatable {
     left.trace == right.trace && left.span == right.span && left.isSampled == right.isSampled
   }
 
-  private static func hex(_ digits: ArraySlice<UInt8>) -> UInt64? {
+  private static func hex(_ digits: Slice<UnsafeRawBufferPointer>) -> UInt64? {
     var value: UInt64 = 0
     for digit in digits {
       switch digit {
@@ -74,5 +79,19 @@ public struct TraceContext: Sendable, Equatable {
   private static func digits(_ value: UInt64) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: 16 - text.utf8.count) + text
+  }
+}
+
+/// Span ids: unique, and no secret, so the system is asked for randomness once and not for each (SplitMix64).
+private enum SpanIDs {
+  private static let state = Atomic<UInt64>(.random(in: .min ... .max))
+
+  static func next() -> UInt64 {
+    var value = state.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    value ^= value >> 31
+    // All zeros is invalid in the standard.
+    return value == 0 ? 1 : value
   }
 }

@@ -141,7 +141,7 @@ struct Tree: Message {
 
   mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
-    case 1: branches.append(try reader.message())
+    case 1: try reader.messages(into: &branches)
     default: try reader.skip()
     }
   }
@@ -153,6 +153,50 @@ struct Tree: Message {
     var tree = Tree()
     for _ in 0..<depth { tree = .with { $0.branches = [tree] } }
     return tree
+  }
+}
+
+/// Two repeated messages, the second with a tag of two bytes, read a whole run at a time.
+struct Runs: Message {
+  var near: [Inner] = []
+  var far: [Inner] = []
+  var unknownFields = UnknownFields()
+
+  static let descriptor = MessageDescriptor("test.Runs", [])
+
+  mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.messages(into: &near)
+    case 16: try reader.messages(into: &far)
+    default: try reader.skip()
+    }
+  }
+
+  func encode(to writer: inout WireWriter) {
+    writer.messages(1, near)
+    writer.messages(16, far)
+  }
+}
+
+/// The same, read one by one.
+struct Singles: Message {
+  var near: [Inner] = []
+  var far: [Inner] = []
+  var unknownFields = UnknownFields()
+
+  static let descriptor = MessageDescriptor("test.Singles", [])
+
+  mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: near.append(try reader.message())
+    case 16: far.append(try reader.message())
+    default: try reader.skip()
+    }
+  }
+
+  func encode(to writer: inout WireWriter) {
+    writer.messages(1, near)
+    writer.messages(16, far)
   }
 }
 

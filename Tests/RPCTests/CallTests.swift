@@ -4,50 +4,6 @@ import RPC
 import Synchronization
 import Testing
 
-/// A server on a free port and a channel to it, ended when the test is.
-struct Pair {
-  let server: Server
-  let channel: ClientChannel
-  let port: Int
-
-  static func with<R>(
-    interceptors: [ServerInterceptor] = [], _ more: (inout Router) -> Void = { _ in },
-    _ body: (Pair) async throws -> R
-  ) async throws -> R {
-    var router = Router()
-    TestService.register(in: &router)
-    more(&router)
-    router.enableReflection([TestService.file])
-    let server = Server(router, interceptors: interceptors)
-    let port = try await server.start(host: "127.0.0.1", port: 0)
-    let pair = Pair(server: server, channel: ClientChannel(host: "127.0.0.1", port: port), port: port)
-    do {
-      let result = try await body(pair)
-      await pair.end()
-      return result
-    } catch {
-      await pair.end()
-      throw error
-    }
-  }
-
-  private func end() async {
-    await channel.close()
-    await server.shutdown(grace: .milliseconds(200))
-  }
-}
-
-func responses(_ sizes: [Int32], interval: Int32 = 0) -> StreamingOutputCallRequest {
-  .with {
-    $0.responseParameters = sizes.map { size in
-      .with {
-        $0.size = size
-        $0.intervalUS = interval
-      }
-    }
-  }
-}
-
 @Suite("Calls from our client to our server", .timeLimit(.minutes(3)))
 struct CallTests {
   @Test("a unary call carries large messages both ways")
@@ -244,13 +200,13 @@ struct CallTests {
   @Test("interceptors wrap calls, the first outermost, and can refuse them")
   func interceptors() async throws {
     let order = Mutex<[String]>([])
-    let outer: ServerInterceptor = { context, next async throws(RPCError) in
+    let outer = ServerInterceptor { (context, next) async throws(RPCError) in
       order.withLock { $0.append("outer in") }
       if context.header("x-stop") != nil { throw RPCError(.permissionDenied, "stopped at the door") }
       try await next(context)
       order.withLock { $0.append("outer out") }
     }
-    let inner: ServerInterceptor = { context, next async throws(RPCError) in
+    let inner = ServerInterceptor { (context, next) async throws(RPCError) in
       order.withLock { $0.append("inner in") }
       try await next(context)
       order.withLock { $0.append("inner out") }

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 readonly PACKAGES=(
-  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev pkg-config openssh-server openssh-client python3-venv curl
+  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev pkg-config openssh-server openssh-client python3-venv curl
 )
 readonly VENV=.venv
 

@@ -1,5 +1,5 @@
-// The messages of gRPC's interoperability tests (grpc/testing/messages.proto), with hand-written codecs like all others.
-// Test code only: the product never links it.
+// The messages of gRPC's interoperability tests (grpc/testing/messages.proto), with hand-written codecs like all
+// others. Test code only: the product never links it.
 import ProtoWire
 
 public struct Empty: Message {
@@ -88,7 +88,8 @@ public struct SimpleRequest: Message {
     [
       FieldDescriptor(1, "response_type", .enumeration(PayloadType.self)), FieldDescriptor(2, "response_size", .int32),
       FieldDescriptor(3, "payload", .message(Payload.self)), FieldDescriptor(4, "fill_username", .bool),
-      FieldDescriptor(5, "fill_oauth_scope", .bool), FieldDescriptor(6, "response_compressed", .message(BoolValue.self)),
+      FieldDescriptor(5, "fill_oauth_scope", .bool),
+      FieldDescriptor(6, "response_compressed", .message(BoolValue.self)),
       FieldDescriptor(7, "response_status", .message(EchoStatus.self)),
       FieldDescriptor(8, "expect_compressed", .message(BoolValue.self)),
     ])

@@ -39,7 +39,13 @@ public enum TestService {
       echoMetadata(context)
       return Empty()
     }
-    router.handle(unaryCall) { (request: SimpleRequest, context: CallContext) async throws(RPCError) -> SimpleResponse in
+    router.handle(unaryCall) {
+      (request: SimpleRequest, context: CallContext) async throws(RPCError) -> SimpleResponse in
+      try expect(request.expectCompressed, context.requestIsCompressed)
+      if let isCompressed = request.responseCompressed {
+        context.setResponseCompression(.gzip)
+        context.setCompressesResponse(isCompressed.value)
+      }
       echoMetadata(context)
       try echo(request.responseStatus)
       let body = try payload(request.responseSize).get()
@@ -50,6 +56,7 @@ public enum TestService {
         request: StreamingOutputCallRequest, context: CallContext,
         responses: ResponseWriter<StreamingOutputCallResponse>
       ) async throws(RPCError) in
+      if request.responseParameters.contains(where: { $0.compressed != nil }) { context.setResponseCompression(.gzip) }
       echoMetadata(context)
       try await answer(request, responses)
     }
@@ -58,7 +65,10 @@ public enum TestService {
         -> StreamingInputCallResponse in
       var total = 0
       let iterator = requests.makeAsyncIterator()
-      while let request = try await iterator.next() { total += request.payload?.body.count ?? 0 }
+      while let request = try await iterator.next() {
+        try expect(request.expectCompressed, iterator.lastMessageWasCompressed)
+        total += request.payload?.body.count ?? 0
+      }
       return .with { $0.aggregatedPayloadSize = Int32(truncatingIfNeeded: total) }
     }
     router.handle(fullDuplexCall) {
@@ -83,8 +93,14 @@ public enum TestService {
         }
       }
       let body = try payload(parameters.size).get()
-      try await responses.send(.with { $0.payload = body })
+      try await responses.send(.with { $0.payload = body }, compress: parameters.compressed?.value ?? false)
     }
+  }
+
+  private static func expect(_ compressed: BoolValue?, _ isCompressed: Bool) throws(RPCError) {
+    guard let compressed, compressed.value != isCompressed else { return }
+    throw RPCError(
+      .invalidArgument, "a message that should be \(compressed.value ? "compressed" : "uncompressed") is not")
   }
 
   private static func payload(_ size: Int32) -> Result<Payload, RPCError> {

@@ -1,0 +1,2 @@
+// zlib: gzip of messages.
+#include <zlib.h>

@@ -1,0 +1,64 @@
+// Bytes that wait: what a stream has yet to send, what a header block has brought so far. One block of memory that grows
+// and is used again.
+
+struct ByteQueue: ~Copyable {
+  private var base: UnsafeMutableRawPointer?
+  private var capacity = 0
+  private var head = 0
+  private var tail = 0
+
+  init() {}
+  deinit { base?.deallocate() }
+
+  var count: Int { tail - head }
+  var isEmpty: Bool { tail == head }
+
+  /// What waits; valid until the queue is next changed.
+  var readable: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + head }, count: tail - head) }
+
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+    if capacity - tail < bytes.count { makeRoom(bytes.count) }
+    guard let base else { return }
+    (base + tail).copyMemory(from: source, byteCount: bytes.count)
+    tail += bytes.count
+  }
+
+  private mutating func makeRoom(_ more: Int) {
+    let waiting = count
+    if let base, capacity - waiting >= more, head >= capacity / 2 {
+      base.copyMemory(from: base + head, byteCount: waiting)
+    } else {
+      // An exact fit at first: most streams carry one message.
+      let size = waiting == 0 && capacity == 0 ? max(more, 64) : max(capacity * 2, waiting + more)
+      let larger = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+      if let base {
+        larger.copyMemory(from: base + head, byteCount: waiting)
+        base.deallocate()
+      }
+      base = larger
+      capacity = size
+    }
+    head = 0
+    tail = waiting
+  }
+
+  mutating func consume(_ bytes: Int) {
+    head += min(bytes, count)
+    if head == tail { clear() }
+  }
+
+  /// Empties the queue and keeps its memory.
+  mutating func clear() {
+    head = 0
+    tail = 0
+  }
+
+  /// Empties the queue and gives its memory back.
+  mutating func release() {
+    base?.deallocate()
+    base = nil
+    capacity = 0
+    clear()
+  }
+}

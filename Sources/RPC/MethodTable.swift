@@ -1,0 +1,77 @@
+// Finds a call's method by the bytes of its path, without making a String of them.
+
+/// A method that a server answers.
+final class RegisteredMethod: Sendable {
+  /// "/fileferry.v1.Ticketing/OpenTickets"
+  let path: String
+  let taking: RequestTaking
+
+  init(path: String, taking: RequestTaking) {
+    self.path = path
+    self.taking = taking
+  }
+}
+
+struct MethodTable: Sendable {
+  private struct Entry {
+    var hash: UInt64
+    var method: RegisteredMethod
+  }
+  /// Open addressing; the count is a power of two and at least twice the methods.
+  private var slots: [Entry?]
+  private let forwards: [String: RequestTaking]
+
+  init(_ methods: [String: RegisteredMethod], forwards: [String: RequestTaking]) {
+    var capacity = 16
+    while capacity < methods.count * 2 { capacity *= 2 }
+    slots = Array(repeating: nil, count: capacity)
+    self.forwards = forwards
+    for method in methods.values {
+      var path = method.path
+      let hash = path.withUTF8 { Self.hash(UnsafeRawBufferPointer($0)) }
+      var slot = Int(truncatingIfNeeded: hash) & (capacity - 1)
+      while slots[slot] != nil { slot = (slot + 1) & (capacity - 1) }
+      slots[slot] = Entry(hash: hash, method: method)
+    }
+  }
+
+  /// The method of a path, or one that passes its whole service on.
+  func find(_ path: UnsafeRawBufferPointer) -> RegisteredMethod? {
+    let hash = Self.hash(path)
+    var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+    while let entry = slots[slot] {
+      if entry.hash == hash, Self.equal(entry.method.path, path) { return entry.method }
+      slot = (slot + 1) & (slots.count - 1)
+    }
+    guard !forwards.isEmpty, path.first == UInt8(ascii: "/") else { return nil }
+    let text = String(decoding: path, as: UTF8.self)
+    return forwards[Self.service(of: text)].map { RegisteredMethod(path: text, taking: $0) }
+  }
+
+  /// "fileferry.v1.Ticketing" of "/fileferry.v1.Ticketing/OpenTickets"
+  static func service(of path: String) -> String { String(path.dropFirst().prefix { $0 != "/" }) }
+
+  private static func equal(_ text: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    text.utf8.withContiguousStorageIfAvailable { utf8 in
+      guard utf8.count == bytes.count else { return false }
+      for index in 0..<bytes.count where utf8[index] != bytes[index] { return false }
+      return true
+    } ?? text.utf8.elementsEqual(bytes)
+  }
+
+  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    var hash = UInt64(bytes.count) &* 0x9E37_79B9_7F4A_7C15
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0xBF58_476D_1CE4_E5B9
+      hash ^= hash >> 32
+      offset += 8
+    }
+    while offset < bytes.count {
+      hash = (hash ^ UInt64(bytes[offset])) &* 0x94D0_49BB_1331_11EB
+      hash ^= hash >> 32
+      offset += 1
+    }
+    return hash
+  }
+}
