@@ -140,7 +140,8 @@ let package = Package(
     .testTarget(name: "ProtoWireTests", dependencies: ["ProtoWire"]),
     .testTarget(
       name: "HTTP2Tests", dependencies: ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
-    .testTarget(name: "RPCTests", dependencies: ["RPC", "InteropMessages"]),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "HTTP2", "ProtoWire", "InteropMessages", nioCore, nioPosix]),
     .testTarget(name: "FerryAPITests", dependencies: ["FerryAPI"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(name: "ObjectStoresTests", dependencies: ["ObjectStores", "CloudsAWS"]),

@@ -39,6 +39,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   public var openStreams: Int { streams.count }
   public var channel: (any Channel)? { context?.channel }
 
+  let memory = SessionMemory()
   var session: OpaquePointer?
   var context: ChannelHandlerContext?
   /// In no order; a stream knows its place.

@@ -34,6 +34,11 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
     count += 1
   }
 
+  /// Makes room for fields to come: `bytes` is the sum of their names and values.
+  public mutating func reserve(fields: Int, bytes: Int) {
+    storage.reserveCapacity(storage.count + bytes + fields * Self.prefixLength)
+  }
+
   public mutating func append(_ other: HTTP2Headers) {
     prepared = nil
     storage.append(contentsOf: other.storage)

@@ -37,11 +37,13 @@ extension HTTP2Connection {
     nghttp2_option_set_max_send_header_block_length(option, Self.maxSentHeaderBlock)
 
     let me = Unmanaged.passUnretained(self).toOpaque()
+    // nghttp2 copies the table of functions; `memory` itself lives as long as the connection.
+    var functions = memory.functions
     var made: OpaquePointer?
     let result =
       role == .server
-      ? nghttp2_session_server_new2(&made, callbacks, me, option)
-      : nghttp2_session_client_new2(&made, callbacks, me, option)
+      ? nghttp2_session_server_new3(&made, callbacks, me, option, &functions)
+      : nghttp2_session_client_new3(&made, callbacks, me, option, &functions)
     guard result == 0, let made else { return }
     session = made
 

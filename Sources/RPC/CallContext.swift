@@ -3,12 +3,13 @@ import HTTP2
 import ProtoWire
 import Synchronization
 
-/// A key under which an interceptor leaves a value for those behind it, such as the verified caller.
-public protocol ContextKey { associatedtype Value: Sendable }
+/// A key under which an interceptor leaves an object for those behind it, such as the verified caller. Objects, because they
+/// are found again without asking the runtime what they are.
+public protocol ContextKey { associatedtype Value: AnyObject & Sendable }
 
 public struct CallContext: Sendable {
   let call: ServerCall
-  private var values: [(key: ObjectIdentifier, value: any Sendable)] = []
+  private var values: [(key: ObjectIdentifier, value: any AnyObject & Sendable)] = []
 
   init(_ call: ServerCall) { self.call = call }
 
@@ -34,12 +35,13 @@ public struct CallContext: Sendable {
   public subscript<K: ContextKey>(_ key: K.Type) -> K.Value? {
     get {
       let wanted = ObjectIdentifier(key)
-      for entry in values where entry.key == wanted { return entry.value as? K.Value }
+      // What stands under a key was put there by the setter below, so it is of the key's type.
+      for entry in values where entry.key == wanted { return unsafeDowncast(entry.value, to: K.Value.self) }
       return nil
     }
     set {
       let wanted = ObjectIdentifier(key)
-      values.removeAll { $0.key == wanted }
+      if let index = values.firstIndex(where: { $0.key == wanted }) { values.remove(at: index) }
       if let newValue { values.append((wanted, newValue)) }
     }
   }

@@ -9,6 +9,10 @@ struct RequestHeaders: Sendable {
   private let pseudo: HTTP2Headers
   private let common: HTTP2Headers
 
+  /// What calls have beside their metadata, roughly; more only costs another allocation.
+  private static let ownFields = 11
+  private static let ownBytes = 320
+
   init(authority: String, isTLS: Bool) {
     pseudo = [":method": "POST", ":scheme": isTLS ? "https" : "http", ":authority": authority]
     common = [
@@ -18,7 +22,9 @@ struct RequestHeaders: Sendable {
   }
 
   func headers(path: String, _ options: CallOptions, previousAttempts: Int) -> HTTP2Headers {
-    var headers = pseudo
+    var headers = HTTP2Headers()
+    headers.reserve(fields: Self.ownFields + options.metadata.entries.count, bytes: Self.ownBytes + options.metadata.byteCount)
+    headers.append(pseudo)
     headers.add(":path", path)
     headers.append(common)
     if let deadline = options.deadline { headers.add("grpc-timeout", deadline.headerValue) }
@@ -38,6 +44,8 @@ class ClientCall: HTTP2StreamDelegate, @unchecked Sendable {
   private final var deframer: MessageDeframer
   private final var gotHeaders = false
   private final var isOver = false
+  /// Counts among the connection's running calls.
+  private final var isCounted = false
   private final var withheld = 0
   private final var failure: RPCError?
   private final var sawStatus = false
@@ -86,6 +94,7 @@ class ClientCall: HTTP2StreamDelegate, @unchecked Sendable {
     let transport = connection.transport
     guard !isOver, let stream = transport.open(headers, delegate: self) else { return false }
     self.stream = stream
+    isCounted = true
     connection.running.add(1, ordering: .relaxed)
     if let deadline { transport.wake(at: deadline.instant) }
     return true
@@ -233,7 +242,6 @@ class ClientCall: HTTP2StreamDelegate, @unchecked Sendable {
 
   final func streamClosed(_ stream: HTTP2Stream, error: HTTP2ErrorCode) {
     self.stream = nil
-    connection.running.subtract(1, ordering: .relaxed)
     wasRefused = error == .refusedStream
     if endIsPending { return }
     if sawStatus { end(failure) } else { end(StatusWire.error(reset: error)) }
@@ -250,6 +258,9 @@ class ClientCall: HTTP2StreamDelegate, @unchecked Sendable {
     guard !isOver else { return }
     isOver = true
     status = error
+    // Before anybody hears of the end: whoever does may choose a server for the next call.
+    if isCounted { connection.running.subtract(1, ordering: .relaxed) }
+    isCounted = false
     wakeSenders()
     ended(error)
   }

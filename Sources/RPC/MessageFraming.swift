@@ -94,7 +94,8 @@ struct MessageDeframer {
     }
     whole.moveReaderIndex(forwardBy: try result.get())
     if whole.readableBytes > 0 {
-      whole.discardReadBytes()
+      // Moved down only when less is left than was used, so that each byte is moved once on average.
+      if whole.readableBytes <= whole.readerIndex { whole.discardReadBytes() }
       partial = whole
     }
   }

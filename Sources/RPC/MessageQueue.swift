@@ -13,6 +13,8 @@ struct QueuedMessage: Sendable {
 final class MessageQueue: Sendable {
   /// Bytes that may wait before the peer gets no more window.
   static let highWater = 256 << 10
+  /// After that it gets window again once no more than this waits: making room message by message would cost far more.
+  static let lowWater = highWater / 2
   /// What a waiting message costs beside its bytes: many empty ones must fill the queue, too.
   private static let messageOverhead = 128
 
@@ -88,7 +90,7 @@ final class MessageQueue: Sendable {
           if let message = state.messages.popFirst() {
             state.bytes -= message.bytes.readableBytes + Self.messageOverhead
             state.lastWasCompressed = message.wasCompressed
-            let room = state.owesWindow && state.bytes < Self.highWater
+            let room = state.owesWindow && state.bytes <= Self.lowWater
             if room { state.owesWindow = false }
             return (.success(message), room)
           }

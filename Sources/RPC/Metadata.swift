@@ -19,6 +19,9 @@ public struct Metadata: Sendable, Equatable {
 
   public var isEmpty: Bool { entries.isEmpty }
 
+  /// Bytes of all keys and values.
+  var byteCount: Int { entries.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
+
   /// The first value of a key, as on the wire.
   public subscript(_ key: String) -> String? {
     entries.first { $0.key == key }?.value
@@ -68,5 +71,13 @@ public struct Metadata: Sendable, Equatable {
   }
 
   /// Whether a value is what gRPC calls an ASCII-Value: printable ASCII and spaces.
-  static func isValidValue(_ value: String) -> Bool { value.utf8.allSatisfy { $0 >= 0x20 && $0 <= 0x7E } }
+  static func isValidValue(_ value: String) -> Bool {
+    var text = value
+    return text.withUTF8 { bytes in
+      // Without leaving early, which lets the compiler look at many bytes at once: tokens are long.
+      var wrong: UInt8 = 0
+      for byte in bytes { wrong |= byte &- 0x20 > 0x7E - 0x20 ? 1 : 0 }
+      return wrong == 0
+    }
+  }
 }

@@ -12,20 +12,19 @@ final class RegisteredMethod: Sendable {
   }
 }
 
-struct MethodTable: Sendable {
+final class MethodTable: Sendable {
   private struct Entry {
     var hash: UInt64
     var method: RegisteredMethod
   }
   /// Open addressing; the count is a power of two and at least twice the methods.
-  private var slots: [Entry?]
+  private let slots: [Entry?]
   private let forwards: [String: RequestTaking]
 
   init(_ methods: [String: RegisteredMethod], forwards: [String: RequestTaking]) {
     var capacity = 16
     while capacity < methods.count * 2 { capacity *= 2 }
-    slots = Array(repeating: nil, count: capacity)
-    self.forwards = forwards
+    var slots = [Entry?](repeating: nil, count: capacity)
     for method in methods.values {
       var path = method.path
       let hash = path.withUTF8 { Self.hash(UnsafeRawBufferPointer($0)) }
@@ -33,6 +32,8 @@ struct MethodTable: Sendable {
       while slots[slot] != nil { slot = (slot + 1) & (capacity - 1) }
       slots[slot] = Entry(hash: hash, method: method)
     }
+    self.slots = slots
+    self.forwards = forwards
   }
 
   /// The method of a path, or one that passes its whole service on.

@@ -379,6 +379,5 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
     sink = .none
     invocation = nil
     wakeSenders()
-    if withheld > 0 { stream?.consume(withheld) }
   }
 }

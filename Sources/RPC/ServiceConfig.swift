@@ -98,7 +98,7 @@ extension ServiceConfig {
   public init(json: String) throws(RPCError) {
     let document: Document
     do { document = try JSONDecoder().decode(Document.self, from: Data(json.utf8)) } catch {
-      throw RPCError(.invalidArgument, "the service config is not what gRPC's documentation describes: \(error)")
+      throw RPCError(.invalidArgument, "the service config is not what gRPC's documentation describes: \(Self.words(error))")
     }
     if let choices = document.loadBalancingConfig {
       loadBalancing = choices.lazy.compactMap { $0.keys.first.flatMap(LoadBalancing.init(policyName:)) }.first
@@ -115,6 +115,21 @@ extension ServiceConfig {
     for entry in document.methodConfig ?? [] { methods.append(try Self.method(entry)) }
   }
 
+  /// Where in the document, and why.
+  private static func words(_ error: any Error) -> String {
+    let (context, missing): (DecodingError.Context, String?) =
+      switch error {
+      case DecodingError.keyNotFound(let key, let context): (context, key.stringValue)
+      case DecodingError.valueNotFound(_, let context), DecodingError.typeMismatch(_, let context),
+        DecodingError.dataCorrupted(let context):
+        (context, nil)
+      default: (DecodingError.Context(codingPath: [], debugDescription: "\(error)"), nil)
+      }
+    let path = (context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue } + [missing].compactMap { $0 })
+      .joined(separator: ".").split(separator: ".[").joined(separator: "[")
+    return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
+  }
+
   private static func method(_ entry: Document.Method) throws(RPCError) -> MethodConfig {
     var config = MethodConfig(names: entry.name.map { "\($0.service ?? "")/\($0.method ?? "")" })
     guard !entry.name.contains(where: { ($0.service ?? "").isEmpty && !($0.method ?? "").isEmpty }) else {
@@ -126,24 +141,26 @@ extension ServiceConfig {
       throw RPCError(.invalidArgument, "a methodConfig has either a retryPolicy or a hedgingPolicy, not both")
     }
     if let retry = entry.retryPolicy {
-      guard retry.maxAttempts >= 2, retry.backoffMultiplier > 0, !retry.retryableStatusCodes.isEmpty,
+      let attempts = try wholeAttempts(retry.maxAttempts)
+      guard attempts >= 2, (0...maxMultiplier).contains(retry.backoffMultiplier), retry.backoffMultiplier > 0, !retry.retryableStatusCodes.isEmpty,
         let initial = try duration(retry.initialBackoff, "initialBackoff"),
         let most = try duration(retry.maxBackoff, "maxBackoff"), initial > .zero, most > .zero
       else {
         throw RPCError(
-          .invalidArgument, "a retryPolicy needs maxAttempts of 2 or more, initialBackoff, maxBackoff and "
-            + "backoffMultiplier above 0, and retryableStatusCodes")
+          .invalidArgument, "a retryPolicy needs maxAttempts of 2 or more, initialBackoff and maxBackoff above 0, a "
+            + "backoffMultiplier above 0 and up to \(Int(maxMultiplier)), and retryableStatusCodes")
       }
       config.retry = RetryPolicy(
-        maxAttempts: min(retry.maxAttempts, maxAttempts), initialBackoff: initial, maxBackoff: most,
+        maxAttempts: min(attempts, maxAttempts), initialBackoff: initial, maxBackoff: most,
         backoffMultiplier: retry.backoffMultiplier, retryableStatusCodes: try codes(retry.retryableStatusCodes))
     }
     if let hedging = entry.hedgingPolicy {
-      guard hedging.maxAttempts >= 2 else {
+      let attempts = try wholeAttempts(hedging.maxAttempts)
+      guard attempts >= 2 else {
         throw RPCError(.invalidArgument, "a hedgingPolicy needs maxAttempts of 2 or more")
       }
       config.hedging = HedgingPolicy(
-        maxAttempts: min(hedging.maxAttempts, maxAttempts),
+        maxAttempts: min(attempts, maxAttempts),
         hedgingDelay: try duration(hedging.hedgingDelay, "hedgingDelay") ?? .zero,
         nonFatalStatusCodes: try codes(hedging.nonFatalStatusCodes ?? []))
     }
@@ -157,6 +174,16 @@ extension ServiceConfig {
       throw RPCError(.invalidArgument, "\(field) is \"\(text)\"; write seconds such as \"1.5s\"")
     }
     return .seconds(seconds)
+  }
+
+  /// A backoff that grows faster than this is a mistake.
+  private static let maxMultiplier = 1000.0
+
+  private static func wholeAttempts(_ number: Double) throws(RPCError) -> Int {
+    guard let whole = Int(exactly: number) else {
+      throw RPCError(.invalidArgument, "maxAttempts is \(number); write a whole number of 2 or more")
+    }
+    return whole
   }
 
   /// google.protobuf.Duration: 10,000 years.
@@ -191,11 +218,11 @@ extension ServiceConfig {
       }
     }
     struct Retry: Decodable {
-      var maxAttempts: Int, initialBackoff: String, maxBackoff: String, backoffMultiplier: Double
+      var maxAttempts: Double, initialBackoff: String, maxBackoff: String, backoffMultiplier: Double
       var retryableStatusCodes: [Code]
     }
     struct Hedging: Decodable {
-      var maxAttempts: Int, hedgingDelay: String?, nonFatalStatusCodes: [Code]?
+      var maxAttempts: Double, hedgingDelay: String?, nonFatalStatusCodes: [Code]?
     }
     struct Method: Decodable {
       var name: [Name]

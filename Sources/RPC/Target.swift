@@ -39,8 +39,14 @@ public enum ServerAddress: Sendable, Hashable, CustomStringConvertible {
       port = Substring(text[text.index(after: colon)...])
       guard !host.contains(":") else { return nil }
     }
-    guard !host.isEmpty, let number = Int(port), (1...65535).contains(number) else { return nil }
+    guard !host.isEmpty, !host.contains(where: \.isWhitespace), let number = Int(port), (1...65535).contains(number) else { return nil }
     self = .host(String(host), number)
+  }
+
+  func isIP(_ family: NIOBSDSocket.ProtocolFamily) -> Bool {
+    guard case .host(let host, _) = self else { return false }
+    // It throws for everything but IP addresses.
+    return (try? SocketAddress(ipAddress: host, port: 0))?.protocol == family
   }
 }
 
@@ -62,7 +68,7 @@ public enum Target: Sendable {
       let path = text.dropFirst(5)
       // "unix:///absolute" is the URI form of "unix:/absolute".
       let plain = path.hasPrefix("///") ? path.dropFirst(2) : path
-      guard !plain.isEmpty else { throw bad("it has no path") }
+      guard !plain.isEmpty, !plain.hasPrefix("//") else { throw bad("it has no path") }
       self = .addresses([.unix(String(plain))])
     } else if text.hasPrefix("dns:") {
       // An authority, a DNS server to ask, is not supported.
@@ -74,7 +80,9 @@ public enum Target: Sendable {
     } else if text.hasPrefix("ipv4:") || text.hasPrefix("ipv6:") {
       var addresses: [ServerAddress] = []
       for part in text.dropFirst(5).split(separator: ",", omittingEmptySubsequences: false) {
-        guard let address = ServerAddress(part) else { throw bad("\"\(part)\" is no address with a port") }
+        guard let address = ServerAddress(part), address.isIP(text.hasPrefix("ipv4:") ? .inet : .inet6) else {
+          throw bad("\"\(part)\" is no \(text.hasPrefix("ipv4:") ? "IPv4" : "IPv6") address with a port")
+        }
         addresses.append(address)
       }
       self = .addresses(addresses)

@@ -77,6 +77,7 @@ public final class ServiceEnvironment: Sendable {
   private static func makeChannel(to address: PeerAddress) -> ClientChannel {
     var configuration = ClientConfiguration()
     configuration.maxMessageSize = maxAnswerSize
+    configuration.http2.keepaliveTime = ServiceTimes.clientKeepalive
     return ClientChannel(
       host: address.host, port: address.port, configuration: configuration,
       interceptors: [ClientInterceptor { (_, options) in options.setTrace() }])

@@ -23,6 +23,12 @@ public enum Drain {
   static let exitCode: Int32 = 70
 }
 
+/// How long a connection with calls under way may be silent before a PING asks whether the other side is still there.
+enum ServiceTimes {
+  static let clientKeepalive: Duration = .seconds(30)
+  static let serverKeepalive: Duration = .seconds(60)
+}
+
 /// Runs a service until it is told to stop.
 /// - Parameters:
 ///   - name: "ticketing", as in the access matrix and the ports.
@@ -49,9 +55,12 @@ public func runService(
     var router = try await build(environment)
     let services = router.services
     router.enableReflection(files)
+    var configuration = ServerConfiguration()
+    configuration.http2.keepaliveTime = ServiceTimes.serverKeepalive
     let server = Server(
       router,
-      interceptors: CallInterceptors.all(environment.verifier, logger, metrics: environment.metrics))
+      interceptors: CallInterceptors.all(environment.verifier, logger, metrics: environment.metrics),
+      configuration: configuration)
     for service in services { server.health.set(service, .serving) }
     let port = try await server.start(host: options.host, port: options.port(for: name))
     let time = (ContinuousClock.now - start).components

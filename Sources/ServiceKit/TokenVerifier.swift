@@ -8,6 +8,14 @@ import Logging
 import RPC
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 public final class TokenVerifier: Sendable {
   /// How far another machine's clock may be ahead; for `nbf` and `iat`, never for `exp`.
   public static let leeway: UnixMilliseconds = 30_000
@@ -239,7 +247,10 @@ final class VerifiedTokens: Sendable {
   /// The whole token counts, never its hash alone.
   private static func isToken(of caller: VerifiedCaller, _ token: UnsafeRawBufferPointer) -> Bool {
     var known = caller.caller.rawToken
-    return known.withUTF8 { $0.count == token.count && UnsafeRawBufferPointer($0).elementsEqual(token) }
+    return known.withUTF8 { bytes in
+      guard bytes.count == token.count, let mine = bytes.baseAddress, let theirs = token.baseAddress else { return false }
+      return memcmp(mine, theirs, bytes.count) == 0
+    }
   }
 
   private func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {

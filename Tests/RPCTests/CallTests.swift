@@ -1,4 +1,5 @@
-// Our client against our server over a real socket: the four kinds of call, metadata, statuses, deadlines, cancellation.
+// Our client against our server over a real socket: the four kinds of call, metadata, statuses, deadlines and
+// cancellation.
 import InteropMessages
 import RPC
 import Synchronization

@@ -81,7 +81,9 @@ struct CompressionTests {
     let arrived = Log<Bool>()
     try await Pair.with { router in
       router.handle(method) {
-        (requests: RequestStream<Payload>, context: CallContext, responses: ResponseWriter<Payload>) async throws(RPCError) in
+        (
+          requests: RequestStream<Payload>, context: CallContext, responses: ResponseWriter<Payload>
+        ) async throws(RPCError) in
         context.setResponseCompression(.gzip)
         let iterator = requests.makeAsyncIterator()
         while let request = try await iterator.next() {
@@ -163,7 +165,8 @@ struct CompressionTests {
   ) async throws -> Heard {
     try await Pair.with(server: server) { pair in
       try await PlainClient.call(
-        pair.port, path: TestService.unaryCall.path, headers: encoding.map { [("grpc-encoding", $0)] } ?? [], body: body)
+        pair.port, path: TestService.unaryCall.path, headers: encoding.map { [("grpc-encoding", $0)] } ?? [],
+        body: body)
     }
   }
 
@@ -196,7 +199,9 @@ struct CompressionTests {
     }
   }
 
-  @Test("a message that says it is compressed, in a call that names no encoding, is INTERNAL", arguments: [nil, "identity"])
+  @Test(
+    "a message that says it is compressed, in a call that names no encoding, is INTERNAL",
+    arguments: [nil, "identity"])
   func undeclared(_ encoding: String?) async throws {
     let whole = Array(try Gzip.compress(ByteBuffer(bytes: wantsCompressed.encodedBytes())).readableBytesView)
     #expect(try await answer(framed(whole, isCompressed: true), encoding: encoding).value("grpc-status") == "13")

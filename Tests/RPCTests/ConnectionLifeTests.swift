@@ -1,4 +1,5 @@
-// How connections end in the course of things, by idleness, age and drain, and how many of them and of calls there may be.
+// How connections end in the course of things, by idleness, age and drain, and how many of them and of calls there may
+// be.
 import HTTP2
 import InteropMessages
 import RPC

@@ -135,8 +135,9 @@ struct DetailTests {
     let empty: [UInt8] = [0, 0, 0, 0, 0]
     let bodies: [([UInt8], HTTP2Headers?)] = [
       (empty, nil), ([], ["grpc-status": "0"]), (empty + empty, ["grpc-status": "0"]),
-      ([0, 0, 0, 0, 9, 1], ["grpc-status": "0"]), ([0, 0, 0], ["grpc-status": "0"]), ([7, 0, 0, 0, 0], ["grpc-status": "0"]),
-      ([0, 0, 0, 0, 2, 0xFF, 0xFF], ["grpc-status": "0"]), (empty, ["x-no-status": "1"]), (empty, ["grpc-status": "zero"]),
+      ([0, 0, 0, 0, 9, 1], ["grpc-status": "0"]), ([0, 0, 0], ["grpc-status": "0"]),
+      ([7, 0, 0, 0, 0], ["grpc-status": "0"]), ([0, 0, 0, 0, 2, 0xFF, 0xFF], ["grpc-status": "0"]),
+      (empty, ["x-no-status": "1"]), (empty, ["grpc-status": "zero"]),
     ]
     for (body, trailers) in bodies {
       try await PlainServer.with { (_, _, stream, _) in

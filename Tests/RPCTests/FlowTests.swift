@@ -8,6 +8,17 @@ struct FlowTests {
   private static let down = ServerStreamingMethod<Empty, Payload>("test.Flow", "Down")
   private static let up = ClientStreamingMethod<Payload, Payload>("test.Flow", "Up")
 
+  /// Small windows, so that few messages fill them.
+  private let server: ServerConfiguration
+  private let client: ClientConfiguration
+
+  init() {
+    var (server, client) = (ServerConfiguration(), ClientConfiguration())
+    server.http2.streamWindow = 64 << 10
+    client.http2.streamWindow = 64 << 10
+    (self.server, self.client) = (server, client)
+  }
+
   /// Messages that differ, so that order shows.
   private func message(_ number: Int, _ size: Int) -> Payload {
     .with(body: (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } + [UInt8](repeating: 1, count: size))
@@ -29,10 +40,10 @@ struct FlowTests {
 
   @Test(
     "a server that sends to a slow reader comes to rest, and all arrives in order once it is read",
-    arguments: [(100_000, 200, 40), (1_000, 10_000, 5_000), (0, 400_000, 200_000)])
+    arguments: [(100_000, 60, 20), (1_000, 4_000, 1_500), (0, 60_000, 30_000)])
   func slowClient(_ size: Int, _ total: Int, _ most: Int) async throws {
     let sent = Count()
-    try await Pair.with { router in
+    try await Pair.with(server: server, client: client) { router in
       router.handle(Self.down) { (_: Empty, _: CallContext, writer: ResponseWriter<Payload>) async throws(RPCError) in
         for number in 0..<total {
           try await writer.send(message(number, size))
@@ -57,16 +68,18 @@ struct FlowTests {
 
   @Test(
     "a client that sends to a slow handler comes to rest, and all arrives in order once it is read",
-    arguments: [(100_000, 200, 40), (1_000, 10_000, 5_000), (0, 400_000, 200_000)])
+    arguments: [(100_000, 60, 20), (1_000, 4_000, 1_500), (0, 60_000, 30_000)])
   func slowServer(_ size: Int, _ total: Int, _ most: Int) async throws {
     let gate = Gate()
     let count = Count()
-    try await Pair.with { router in
+    try await Pair.with(server: server, client: client) { router in
       router.handle(Self.up) { (requests: RequestStream<Payload>, _: CallContext) async throws(RPCError) -> Payload in
         await gate.wait()
         var expected = 0
         for try await next in requests {
-          guard number(next) == expected else { throw RPCError(.dataLoss, "\(number(next)) came where \(expected) was due") }
+          guard number(next) == expected else {
+            throw RPCError(.dataLoss, "\(number(next)) came where \(expected) was due")
+          }
           expected += 1
         }
         return message(expected, 0)
@@ -91,9 +104,8 @@ struct FlowTests {
   func emptyMessages(_ toServer: Bool) async throws {
     let gate = Gate()
     let count = Count()
-    // 5 bytes each on the wire: ten windows of a stream.
-    let total = 2_000_000
-    try await Pair.with { router in
+    let total = 100_000
+    try await Pair.with(server: server, client: client) { router in
       router.handle(Self.up) { (requests: RequestStream<Payload>, _: CallContext) async throws(RPCError) -> Payload in
         await gate.wait()
         return Payload()
@@ -194,7 +206,8 @@ struct FlowTests {
         return Payload()
       }
       router.handle(talk) {
-        (_: RequestStream<Payload>, _: CallContext, _: ResponseWriter<Payload>) async throws(RPCError) in await gate.wait()
+        (_: RequestStream<Payload>, _: CallContext, _: ResponseWriter<Payload>) async throws(RPCError) in
+        await gate.wait()
       }
     } _: { pair in
       let send: @Sendable (RequestWriter<Payload>) async throws(RPCError) -> Void = { (writer) async throws(RPCError) in

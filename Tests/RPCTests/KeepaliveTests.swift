@@ -69,7 +69,9 @@ struct KeepaliveTests {
       let socket = try await accepted.first()
       await socket.events.until { _ in frames(socket.heard).contains(1) }
       call.cancel()
-      let closed = await within(.milliseconds(asks ? 60_000 : 400)) { await socket.events.until { $0.contains(.closed) } }
+      let closed = await within(.milliseconds(asks ? 60_000 : 400)) {
+        await socket.events.until { $0.contains(.closed) }
+      }
       #expect((closed != nil) == asks)
       await channel.close()
     }

@@ -94,7 +94,7 @@ final class Gate: Sendable {
   func wait() async { await log.until(true) }
 }
 
-/// A call that waits for something that a fault would make it wait for without end: nil if it has not come in this time.
+/// Waits for what a fault would make us wait for without end: nil if it has not come in this time.
 func within<R: Sendable>(_ time: Duration, _ body: @escaping @Sendable () async -> R) async -> R? {
   let log = Log<R?>()
   let work = Task { log.add(await body()) }

@@ -85,7 +85,9 @@ final class PlainServer: HTTP2ConnectionDelegate, Sendable {
   var count: Int { requests.value }
 
   /// - Parameter answer: called with each request on its connection's event loop; the first has number 1.
-  static func with<R>(_ answer: @escaping Answer, _ body: (PlainServer, ClientChannel) async throws -> R) async throws -> R {
+  static func with<R>(
+    _ answer: @escaping Answer, _ body: (PlainServer, ClientChannel) async throws -> R
+  ) async throws -> R {
     let server = PlainServer(answer)
     let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .childChannelInitializer { channel in
@@ -176,7 +178,9 @@ final class BareSocket: ChannelInboundHandler, Sendable {
       }
       .bind(host: "127.0.0.1", port: 0).get()
     let result: Result<R, any Error>
-    do { result = .success(try await body(listener.localAddress?.port ?? 0, accepted)) } catch { result = .failure(error) }
+    do { result = .success(try await body(listener.localAddress?.port ?? 0, accepted)) } catch {
+      result = .failure(error)
+    }
     try await listener.close()
     return try result.get()
   }
@@ -193,6 +197,5 @@ extension Log where Entry: AnyObject {
 /// A message with its prefix.
 func framed(_ message: [UInt8], isCompressed: Bool = false) -> [UInt8] {
   let length = UInt32(message.count)
-  return [isCompressed ? 1 : 0, UInt8(length >> 24), UInt8(length >> 16 & 255), UInt8(length >> 8 & 255), UInt8(length & 255)]
-    + message
+  return [isCompressed ? 1 : 0] + [24, 16, 8, 0].map { UInt8(length >> $0 & 255) } + message
 }

@@ -59,7 +59,9 @@ struct ServiceConfigTests {
   }
 
   private static let name = #""name": [{"service": "a.Service"}]"#
-  private static func retry(_ fields: String) -> String { #"{"methodConfig": [{\#(name), "retryPolicy": {\#(fields)}}]}"# }
+  private static func retry(_ fields: String) -> String {
+    #"{"methodConfig": [{\#(name), "retryPolicy": {\#(fields)}}]}"#
+  }
   private static func hedging(_ fields: String) -> String {
     #"{"methodConfig": [{\#(name), "hedgingPolicy": {\#(fields)}}]}"#
   }
@@ -67,6 +69,7 @@ struct ServiceConfigTests {
 
   private static let retryEnd = #""backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]"#
   private static let backoffs = #""initialBackoff": "1s", "maxBackoff": "1s""#
+  private static let begin = #""maxAttempts": 2, \#(backoffs)"#
 
   @Test(
     "a wrong field is named",
@@ -85,6 +88,7 @@ struct ServiceConfigTests {
       (method(#""timeout": "s""#), "timeout"),
       (method(#""timeout": "-1s""#), "timeout"),
       (method(#""timeout": "nans""#), "timeout"),
+      (method(#""timeout": "1e21s""#), "timeout"),
       (method(#""timeout": 1"#), "timeout"),
       (method(#""waitForReady": "yes""#), "waitForReady"),
       (retry(#""maxAttempts": 1, \#(backoffs), \#(retryEnd)"#), "maxAttempts"),
@@ -92,9 +96,9 @@ struct ServiceConfigTests {
       (retry(#"\#(backoffs), \#(retryEnd)"#), "maxAttempts"),
       (retry(#""maxAttempts": 2, "initialBackoff": "0s", "maxBackoff": "1s", \#(retryEnd)"#), "initialBackoff"),
       (retry(#""maxAttempts": 2, "initialBackoff": "1s", "maxBackoff": "soon", \#(retryEnd)"#), "maxBackoff"),
-      (retry(#""maxAttempts": 2, \#(backoffs), "backoffMultiplier": 0, "retryableStatusCodes": [14]"#), "backoffMultiplier"),
-      (retry(#""maxAttempts": 2, \#(backoffs), "backoffMultiplier": 2, "retryableStatusCodes": []"#), "retryableStatusCodes"),
-      (retry(#""maxAttempts": 2, \#(backoffs), "backoffMultiplier": 2, "retryableStatusCodes": ["GONE"]"#), "GONE"),
+      (retry(#"\#(begin), "backoffMultiplier": 0, "retryableStatusCodes": [14]"#), "backoffMultiplier"),
+      (retry(#"\#(begin), "backoffMultiplier": 2, "retryableStatusCodes": []"#), "retryableStatusCodes"),
+      (retry(#"\#(begin), "backoffMultiplier": 2, "retryableStatusCodes": ["GONE"]"#), "GONE"),
       (hedging(#""maxAttempts": 1"#), "maxAttempts"),
       (hedging(#""maxAttempts": 2, "hedgingDelay": "1 s""#), "hedgingDelay"),
       (hedging(#""maxAttempts": 2, "nonFatalStatusCodes": [true]"#), "nonFatalStatusCodes"),

@@ -184,6 +184,43 @@ struct TargetTests {
     #expect(error?.message.hasPrefix("the name no such name cannot be resolved: ") == true)
   }
 
+  /// A channel whose name is never found, or whose server never answers.
+  private func withSilence<R>(_ isName: Bool, _ body: (ClientChannel) async throws -> R) async throws -> R {
+    var configuration = ClientConfiguration()
+    configuration.connectTimeout = .seconds(30)
+    configuration.resolve = { (_, _) async throws(RPCError) in
+      await Gate().wait()
+      return []
+    }
+    return try await FullBacklog.with { address in
+      let target = isName ? Target.dns("ferry.test", 7104) : .addresses([address])
+      let channel = ClientChannel(target, configuration: configuration)
+      let result = try await body(channel)
+      await channel.close()
+      return result
+    }
+  }
+
+  @Test(
+    "a deadline and a cancellation hold while a name is looked up or a server does not answer",
+    arguments: [true, false])
+  func endedWhileConnecting(_ isName: Bool) async throws {
+    try await withSilence(isName) { channel async throws in
+      let late = await within(.seconds(10)) {
+        await failure { () async throws(RPCError) in
+          try await channel.unary(Cluster.who, Empty(), .timeout(.milliseconds(100)))
+        }
+      }
+      #expect(late??.code == .deadlineExceeded)
+      let call = Task { () async -> RPCError? in
+        await failure { () async throws(RPCError) in try await channel.unary(Cluster.who, Empty()) }
+      }
+      call.cancel()
+      let cancelled = await within(.seconds(10)) { await call.value }
+      #expect(cancelled??.code == .cancelled)
+    }
+  }
+
   // MARK: Unix domain sockets
 
   @Test("a server on a Unix domain socket is called by its path, and a socket file left behind is replaced")
