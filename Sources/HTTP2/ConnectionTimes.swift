@@ -13,6 +13,7 @@ struct ConnectionTimes {
   fileprivate var frameOpenSince: NIODeadline?
   fileprivate var pingSentAt: NIODeadline?
   fileprivate var idleSince: NIODeadline?
+  fileprivate var maxAge: TimeAmount?
   fileprivate var agedAt: NIODeadline?
   fileprivate var wakesAt = NIODeadline.distantFuture
   fileprivate var timer: Scheduled<Void>?
@@ -50,7 +51,12 @@ extension HTTP2Connection {
     times.began = .now()
     times.lastHeard = times.began
     wake(at: times.began + TimeAmount(clamping: configuration.headerTimeout))
-    if let age = configuration.maxAge { wake(at: times.began + TimeAmount(clamping: age)) }
+    if let age = configuration.maxAge {
+      // A tenth more or less, so that connections made together do not all come back together (gRFC A9).
+      let spread = TimeAmount(clamping: age * Double.random(in: 0.9...1.1))
+      times.maxAge = spread
+      wake(at: times.began + spread)
+    }
     becameIdle()
   }
 
@@ -148,8 +154,8 @@ extension HTTP2Connection {
       closeNow(because: "the connection outlived its age and the grace that follows")
       return .distantFuture
     }
-    guard let age = configuration.maxAge else { return .distantFuture }
-    let due = times.began + TimeAmount(clamping: age)
+    guard let age = times.maxAge else { return .distantFuture }
+    let due = times.began + age
     if now < due { return due }
     times.agedAt = now
     drainAndClose()

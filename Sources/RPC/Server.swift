@@ -116,19 +116,24 @@ public final class Server: Sendable {
     }
     guard isAccepted else { throw Refused() }
     let pipeline = channel.pipeline.syncOperations
-    try pipeline.addHandler(NIOSSLServerHandler(context: tls.context()))
-    try pipeline.addHandler(
-      TLSGate(
-        timeout: shared.configuration.headerTimeout,
-        opened: { [self] context in
-          state.withLock { $0.handshakes -= 1 }
-          do {
-            let certificate = try pipeline.nioSSL_peerCertificate()
-            let der = try certificate?.toDERBytes()
-            try addConnection(channel, peerCertificate: der.map(PeerCertificate.init(derBytes:)))
-          } catch { context.close(promise: nil) }
-        },
-        failed: { [self] _ in state.withLock { $0.handshakes -= 1 } }))
+    let gate = TLSGate(
+      timeout: shared.configuration.headerTimeout,
+      opened: { [self] context in
+        state.withLock { $0.handshakes -= 1 }
+        do {
+          let certificate = try pipeline.nioSSL_peerCertificate()
+          let der = try certificate?.toDERBytes()
+          try addConnection(channel, peerCertificate: der.map(PeerCertificate.init(derBytes:)))
+        } catch { context.close(promise: nil) }
+      },
+      failed: { [self] _ in state.withLock { $0.handshakes -= 1 } })
+    do {
+      try pipeline.addHandler(NIOSSLServerHandler(context: tls.context()))
+      try pipeline.addHandler(gate)
+    } catch {
+      state.withLock { $0.handshakes -= 1 }
+      throw error
+    }
   }
 
   private func hasRoom(_ state: State) -> Bool {
@@ -149,7 +154,12 @@ public final class Server: Sendable {
     }
     guard isAccepted else { throw Refused() }
     transport.delegate = connection
-    try channel.pipeline.syncOperations.addHandler(transport)
+    do { try channel.pipeline.syncOperations.addHandler(transport) } catch {
+      // The channel has closed meanwhile, and nobody else will say so.
+      transport.delegate = nil
+      closed(connection)
+      throw error
+    }
   }
 
   private func closed(_ connection: ServerConnection) {

@@ -189,7 +189,12 @@ final class Subchannel: Sendable {
               try context.pipeline.syncOperations.addHandler(transport)
               promise.succeed(connection)
             } catch { promise.fail(error) }
-          }, failed: { promise.fail($0) }))
+          },
+          failed: { error in
+            // The two hold each other until the transport's channel closes, and this one never got a channel.
+            transport.delegate = nil
+            promise.fail(error)
+          }))
     } catch {
       promise.fail(error)
       throw error

@@ -22,6 +22,9 @@ from http2_frames import (
     NoWord, Peer, Setting, Type, continuation, data, frame, headers, indexed, literal, message, ping, priority,
     request_fields, rst_stream, settings, window_update)
 
+# Each attack starts a server of its own and watches it for a while.
+pytestmark = pytest.mark.slow
+
 MAX_MESSAGE_BYTES = 4 * MIB  # the server's limit
 
 RESETS = 100_000

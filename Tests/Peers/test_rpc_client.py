@@ -3,6 +3,9 @@ import pytest
 
 import interop_service
 
+# A program for each case, peer and security.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ("interop_fixtures",)
 ITERATIONS = {"rpc_soak": 100, "channel_soak": 20}
 CASES = [

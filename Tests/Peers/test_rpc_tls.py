@@ -14,6 +14,9 @@ from contract import wait_until
 from interop_peers import OurServer, connect
 from interop_service import client_context, messages, server_context, stubs
 
+# Servers and certificates of their own.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ("interop_fixtures",)
 TIMEOUT_SECONDS = 20
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
