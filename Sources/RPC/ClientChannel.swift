@@ -49,11 +49,10 @@ public final class ClientChannel: Sendable {
     _ method: UnaryMethod<Q, R>, _ request: Q, _ options: CallOptions = CallOptions()
   ) async throws(RPCError) -> UnaryResponse<R> {
     let framed = try MessageFraming.framed(request, options.compression)
-    return try await attempts(method.path, options) { (prepared, number) in
-      await self.attempt(prepared, number) { (call: UnaryCall<R>, headers) in
-        await call.perform(headers, framed: framed)
-      }
+    let raw = try await attempts(method.path, options) { (prepared, number) in
+      await self.attempt(prepared, number) { (call, headers) in await call.perform(headers, framed: framed) }
     }
+    return try raw.decoded()
   }
 
   /// With a retry policy it returns once the server has begun to answer.
@@ -84,9 +83,9 @@ public final class ClientChannel: Sendable {
     _ method: ClientStreamingMethod<Q, R>, _ options: CallOptions = CallOptions(),
     _ send: @Sendable (RequestWriter<Q>) async throws(RPCError) -> Void
   ) async throws(RPCError) -> UnaryResponse<R> {
-    try await withoutActuallyEscaping(send) { (send) async throws(RPCError) in
+    let raw = try await withoutActuallyEscaping(send) { (send) async throws(RPCError) in
       try await attempts(method.path, options) { (prepared, number) in
-        await self.attempt(prepared, number) { (call: UnaryCall<R>, headers) in
+        await self.attempt(prepared, number) { (call, headers) in
           guard await Self.open(call, headers) else { return .failure(Self.notSent) }
           do throws(RPCError) {
             try await send(RequestWriter(call: call, compression: options.compression))
@@ -99,6 +98,7 @@ public final class ClientChannel: Sendable {
         }
       }
     }
+    return try raw.decoded()
   }
 
   public func bidirectional<Q: Message, R: Message>(
@@ -168,10 +168,10 @@ public final class ClientChannel: Sendable {
   }
 
   /// One attempt with one answer; made again on another connection as long as the servers did not process it.
-  private func attempt<R: Message>(
+  private func attempt(
     _ prepared: Prepared, _ number: Int,
-    _ body: (UnaryCall<R>, HTTP2Headers) async -> Result<UnaryResponse<R>, AttemptFailure>
-  ) async -> Result<UnaryResponse<R>, AttemptFailure> {
+    _ body: (UnaryCall, HTTP2Headers) async -> Result<RawResponse, AttemptFailure>
+  ) async -> Result<RawResponse, AttemptFailure> {
     var refusals = 0
     while true {
       let connection: ClientConnection
@@ -180,7 +180,7 @@ public final class ClientChannel: Sendable {
           return .failure(AttemptFailure(error: error, stage: .sent))
         }
       }
-      let call = UnaryCall<R>(
+      let call = UnaryCall(
         connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
       let headers = requestHeaders.headers(path: prepared.path, prepared.options, previousAttempts: number - 1)
       let result = await body(call, headers)

@@ -1,4 +1,5 @@
-// A call with one answer: it is decoded where it arrives, and the caller is woken once, with all there is to know.
+// A call with one answer: the caller is woken once, with all there is to know. What the answer's bytes mean is read by whoever
+// knows its type: a call that is not generic asks the runtime for no types, which for a small call would cost a tenth.
 import HTTP2
 import NIOCore
 import ProtoWire
@@ -15,6 +16,23 @@ public struct UnaryResponse<Response: Message>: Sendable {
   public var trailingMetadata: Metadata { StatusWire.metadata(trailingHeaders) }
 }
 
+/// The same before its message is decoded.
+struct RawResponse: Sendable {
+  var message: ByteBuffer
+  var isCompressed: Bool
+  var initialHeaders: HTTP2Headers
+  var trailingHeaders: HTTP2Headers
+
+  /// - Throws: `internal` if the message cannot be read.
+  func decoded<R: Message>() throws(RPCError) -> UnaryResponse<R> {
+    do throws(WireError) {
+      return UnaryResponse(
+        message: try R(decoding: message), isCompressed: isCompressed, initialHeaders: initialHeaders,
+        trailingHeaders: trailingHeaders)
+    } catch { throw RPCError(.internal, "the response could not be read: \(error)") }
+  }
+}
+
 /// An attempt that did not end with OK, and how far it had come: that decides whether it may be made again.
 struct AttemptFailure: Error {
   enum Stage { case notSent, notProcessed, sent, committed }
@@ -23,32 +41,27 @@ struct AttemptFailure: Error {
   var stage: Stage
 }
 
-final class UnaryCall<Response: Message>: ClientCall, @unchecked Sendable {
-  private var answer: Response?
+final class UnaryCall: ClientCall, @unchecked Sendable {
+  private var answer: ByteBuffer?
   private var isCompressed = false
-  private var outcome: Result<UnaryResponse<Response>, AttemptFailure>?
-  private var waiter: CheckedContinuation<Result<UnaryResponse<Response>, AttemptFailure>, Never>?
+  private var outcome: Result<RawResponse, AttemptFailure>?
+  private var waiter: CheckedContinuation<Result<RawResponse, AttemptFailure>, Never>?
 
   override func received(_ message: UnsafeRawBufferPointer, wasCompressed: Bool) throws(RPCError) {
     guard answer == nil else {
       throw RPCError(.internal, "the server sent several messages where one was due", fromPeer: true)
     }
-    var whole = Response()
-    var reader = WireReader(message)
-    do throws(WireError) { try whole.merge(from: &reader) } catch {
-      throw RPCError(.internal, "the response could not be read: \(error)")
-    }
-    answer = whole
+    answer = ByteBuffer(bytes: message)
     isCompressed = wasCompressed
   }
 
   override func ended(_ error: RPCError?) {
-    let result: Result<UnaryResponse<Response>, AttemptFailure>
+    let result: Result<RawResponse, AttemptFailure>
     if let error {
       result = .failure(AttemptFailure(error: error, stage: stage))
     } else if let answer {
       result = .success(
-        UnaryResponse(
+        RawResponse(
           message: answer, isCompressed: isCompressed, initialHeaders: initialHeaders ?? HTTP2Headers(),
           trailingHeaders: trailingHeaders))
     } else {
@@ -64,7 +77,7 @@ final class UnaryCall<Response: Message>: ClientCall, @unchecked Sendable {
   }
 
   /// Sends a request that is framed already and waits for the answer, once. Cancelling the task cancels the call.
-  func perform(_ headers: HTTP2Headers, framed: ByteBuffer) async -> Result<UnaryResponse<Response>, AttemptFailure> {
+  func perform(_ headers: HTTP2Headers, framed: ByteBuffer) async -> Result<RawResponse, AttemptFailure> {
     await outcome { call in
       guard call.open(headers) else { return false }
       framed.withUnsafeReadableBytes { call.write(framed: $0) }
@@ -74,11 +87,11 @@ final class UnaryCall<Response: Message>: ClientCall, @unchecked Sendable {
   }
 
   /// Waits for the answer of a call that is open already.
-  func response() async -> Result<UnaryResponse<Response>, AttemptFailure> { await outcome { _ in true } }
+  func response() async -> Result<RawResponse, AttemptFailure> { await outcome { _ in true } }
 
   private func outcome(
-    _ begin: @escaping @Sendable (UnaryCall<Response>) -> Bool
-  ) async -> Result<UnaryResponse<Response>, AttemptFailure> {
+    _ begin: @escaping @Sendable (UnaryCall) -> Bool
+  ) async -> Result<RawResponse, AttemptFailure> {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         if loop.inEventLoop { wait(continuation, begin) } else { loop.execute { self.wait(continuation, begin) } }
@@ -89,8 +102,8 @@ final class UnaryCall<Response: Message>: ClientCall, @unchecked Sendable {
   }
 
   private func wait(
-    _ continuation: CheckedContinuation<Result<UnaryResponse<Response>, AttemptFailure>, Never>,
-    _ begin: (UnaryCall<Response>) -> Bool
+    _ continuation: CheckedContinuation<Result<RawResponse, AttemptFailure>, Never>,
+    _ begin: (UnaryCall) -> Bool
   ) {
     if let outcome {
       // It ended, or was cancelled, before anybody waited.
