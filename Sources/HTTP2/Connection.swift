@@ -293,12 +293,6 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     return stream
   }
 
-  /// Client: how many streams the server lets be open at once (its SETTINGS_MAX_CONCURRENT_STREAMS).
-  public var peerMaxConcurrentStreams: Int {
-    guard let session else { return 0 }
-    return Int(nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
-  }
-
   func submitResponse(_ stream: HTTP2Stream, _ headers: HTTP2Headers, endStream: Bool) {
     guard let session else { return }
     if endStream {

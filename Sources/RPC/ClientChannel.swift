@@ -167,34 +167,39 @@ public final class ClientChannel: Sendable {
     }
   }
 
-  /// One attempt with one answer; made again on another connection as long as the servers did not process it.
+  /// One attempt with one answer.
   private func attempt(
     _ prepared: Prepared, _ number: Int,
     _ body: (UnaryCall, HTTP2Headers) async -> Result<RawResponse, AttemptFailure>
   ) async -> Result<RawResponse, AttemptFailure> {
-    var refusals = 0
-    while true {
-      let connection: ClientConnection
-      if let ready = servers.ready() { connection = ready } else {
-        do throws(RPCError) { connection = try await servers.connection(prepared.options) } catch {
-          return .failure(AttemptFailure(error: error, stage: .sent))
-        }
-      }
+    await transparently(prepared, number) { (connection, headers) in
       let call = UnaryCall(
         connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
-      let headers = requestHeaders.headers(path: prepared.path, prepared.options, previousAttempts: number - 1)
-      let result = await body(call, headers)
-      refusals += 1
-      guard case .failure(let failure) = result, Self.isTransparent(failure), refusals < Self.maxTransparentAttempts else {
-        return result
-      }
-      if failure.stage == .notSent { servers.forget(connection) }
+      return await body(call, headers)
     }
   }
 
   private func streamingAttempt(
     _ prepared: Prepared, _ number: Int, first: ByteBuffer?, waits: Bool
   ) async -> Result<StreamingCall, AttemptFailure> {
+    await transparently(prepared, number) { (connection, headers) in
+      let call = StreamingCall(
+        connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
+      guard await call.begin(headers, first: first) else { return .failure(Self.notSent) }
+      guard waits else { return .success(call) }
+      // The call's own end is asked for below.
+      _ = try? await call.initialMetadata()
+      guard let early = call.failure(), early.stage != .committed else { return .success(call) }
+      return .failure(early)
+    }
+  }
+
+  /// Runs `body` with a connection and the call's header fields; again on another connection as long as the servers did not
+  /// process it.
+  private func transparently<R>(
+    _ prepared: Prepared, _ number: Int,
+    _ body: (ClientConnection, HTTP2Headers) async -> Result<R, AttemptFailure>
+  ) async -> Result<R, AttemptFailure> {
     var refusals = 0
     while true {
       let connection: ClientConnection
@@ -203,19 +208,12 @@ public final class ClientChannel: Sendable {
           return .failure(AttemptFailure(error: error, stage: .sent))
         }
       }
-      let call = StreamingCall(
-        connection: connection, deadline: prepared.options.deadline, maxMessageSize: configuration.maxMessageSize)
       let headers = requestHeaders.headers(path: prepared.path, prepared.options, previousAttempts: number - 1)
-      var failure = Self.notSent
-      if await call.begin(headers, first: first) {
-        guard waits else { return .success(call) }
-        // The call's own end is asked for below.
-        _ = try? await call.initialMetadata()
-        guard let early = call.failure(), early.stage != .committed else { return .success(call) }
-        failure = early
-      }
+      let result = await body(connection, headers)
       refusals += 1
-      guard Self.isTransparent(failure), refusals < Self.maxTransparentAttempts else { return .failure(failure) }
+      guard case .failure(let failure) = result, Self.isTransparent(failure), refusals < Self.maxTransparentAttempts else {
+        return result
+      }
       if failure.stage == .notSent { servers.forget(connection) }
     }
   }

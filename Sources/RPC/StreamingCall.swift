@@ -4,6 +4,7 @@ import NIOCore
 import ProtoWire
 import Synchronization
 
+/// Confined to its connection's event loop, as `ClientCall` is; `queue` and `head` have locks of their own.
 final class StreamingCall: ClientCall, @unchecked Sendable {
   let queue: MessageQueue
   private let head = Mutex(Head())

@@ -205,8 +205,8 @@ final class Subchannel: Sendable {
   /// The name for SNI and the certificate; nil for IP addresses, which NIOSSL checks by the connection's own address.
   private var serverName: String? {
     if let name = configuration.tls?.serverName { return name }
-    guard case .host(let host, _) = address else { return nil }
-    return (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil  // throws for everything but IP addresses
+    guard case .host(let host, _) = address, address.ipFamily == nil else { return nil }
+    return host
   }
 
   static func backoff(attempts: Int, _ configuration: ClientConfiguration, random: Double) -> TimeAmount {

@@ -43,10 +43,11 @@ public enum ServerAddress: Sendable, Hashable, CustomStringConvertible {
     self = .host(String(host), number)
   }
 
-  func isIP(_ family: NIOBSDSocket.ProtocolFamily) -> Bool {
-    guard case .host(let host, _) = self else { return false }
+  /// IPv4 or IPv6; nil for a name or a path.
+  var ipFamily: NIOBSDSocket.ProtocolFamily? {
+    guard case .host(let host, _) = self else { return nil }
     // It throws for everything but IP addresses.
-    return (try? SocketAddress(ipAddress: host, port: 0))?.protocol == family
+    return (try? SocketAddress(ipAddress: host, port: 0))?.protocol
   }
 }
 
@@ -80,7 +81,7 @@ public enum Target: Sendable {
     } else if text.hasPrefix("ipv4:") || text.hasPrefix("ipv6:") {
       var addresses: [ServerAddress] = []
       for part in text.dropFirst(5).split(separator: ",", omittingEmptySubsequences: false) {
-        guard let address = ServerAddress(part), address.isIP(text.hasPrefix("ipv4:") ? .inet : .inet6) else {
+        guard let address = ServerAddress(part), address.ipFamily == (text.hasPrefix("ipv4:") ? .inet : .inet6) else {
           throw bad("\"\(part)\" is no \(text.hasPrefix("ipv4:") ? "IPv4" : "IPv6") address with a port")
         }
         addresses.append(address)

@@ -41,6 +41,7 @@ struct AttemptFailure: Error {
   var stage: Stage
 }
 
+/// Confined to its connection's event loop, as `ClientCall` is.
 final class UnaryCall: ClientCall, @unchecked Sendable {
   private var answer: ByteBuffer?
   private var isCompressed = false
