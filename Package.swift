@@ -24,6 +24,10 @@ let slim: [LinkerSetting] = [
     .when(platforms: [.linux], configuration: .release))
 ]
 
+/// Async functions stay where their caller is (SE-0461): each hop to another executor and back, of which a call through all
+/// interceptors would make ten, costs as much as an interceptor itself.
+let stays: [SwiftSetting] = [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
 /// A small call is a third faster without the checks for overlapping accesses to a class's fields, of which it makes a hundred.
 /// Debug programs, which all tests run with, keep them.
 let hot: [SwiftSetting] = [
@@ -76,7 +80,8 @@ let package = Package(
     .target(name: "ProtoWire", dependencies: [nioCore]),
     .target(name: "HTTP2", dependencies: ["CNghttp2", nioCore, nioPosix], swiftSettings: hot),
     .target(
-      name: "RPC", dependencies: ["ProtoWire", "HTTP2", "CZlib", nioCore, nioPosix, nioSSL, nioTLS], swiftSettings: hot),
+      name: "RPC", dependencies: ["ProtoWire", "HTTP2", "CZlib", nioCore, nioPosix, nioSSL, nioTLS],
+      swiftSettings: hot + stays),
     .target(name: "FerryAPI", dependencies: ["ProtoWire", "RPC"]),
     .target(name: "Transport", dependencies: ["CCurl", "CSSH2", nioCore]),
     .target(name: "CloudsAWS", dependencies: ["Transport", crypto], path: "Sources/Clouds/AWS"),
@@ -84,7 +89,9 @@ let package = Package(
     .target(name: "Destinations", dependencies: ["Transport", crypto, nioCore]),
     .target(name: "DocumentStore", dependencies: [grdb, nioCore]),
     .target(name: "Workflow", dependencies: ["DocumentStore"]),
-    .target(name: "ServiceKit", dependencies: ["FerryAPI", "RPC", "DocumentStore", jwt, crypto, logging, arguments, nioCore]),
+    .target(
+      name: "ServiceKit", dependencies: ["FerryAPI", "RPC", "DocumentStore", jwt, crypto, logging, arguments, nioCore],
+      swiftSettings: stays),
 
     // Services: one executable each, one folder each.
     .executableTarget(
@@ -132,14 +139,15 @@ let package = Package(
       path: "Tests/Fuzz", exclude: ["CMalloc"]),
     .target(name: "BenchEcho", dependencies: ["ProtoWire", "RPC"], path: "Tests/Bench/Echo"),
     .executableTarget(
-      name: "BenchServer", dependencies: ["BenchEcho", "RPC", "ServiceKit", "DocumentStore", arguments, crypto, logging, nioPosix],
+      name: "BenchServer",
+      dependencies: ["BenchEcho", "RPC", "ServiceKit", "DocumentStore", arguments, crypto, logging, nioPosix],
       path: "Tests/Bench/Server", linkerSettings: slim),
     .executableTarget(
       name: "BenchClient", dependencies: ["BenchEcho", "RPC", arguments, nioCore, nioPosix], path: "Tests/Bench/Client",
       linkerSettings: slim),
     .testTarget(name: "ProtoWireTests", dependencies: ["ProtoWire"]),
     .testTarget(
-      name: "HTTP2Tests", dependencies: ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+      name: "HTTP2Tests", dependencies: ["HTTP2", "CNghttp2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP2", "ProtoWire", "InteropMessages", nioCore, nioPosix]),
     .testTarget(name: "FerryAPITests", dependencies: ["FerryAPI"]),

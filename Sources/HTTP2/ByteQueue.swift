@@ -48,11 +48,22 @@ struct ByteQueue: ~Copyable {
     if head == tail { clear() }
   }
 
+  /// Drops what was appended last, down to `count` bytes.
+  mutating func truncate(to count: Int) { tail = head + min(count, self.count) }
+
+  mutating func overwrite(at index: Int, with byte: UInt8) {
+    precondition(index >= 0 && index < count, "only bytes that wait can be overwritten")
+    base?.storeBytes(of: byte, toByteOffset: head + index, as: UInt8.self)
+  }
+
   /// Empties the queue and keeps its memory.
   mutating func clear() {
     head = 0
     tail = 0
   }
+
+  /// Empties the queue, and gives its memory back if that is more than `bytes`.
+  mutating func clear(keeping bytes: Int) { if capacity > bytes { release() } else { clear() } }
 
   /// Empties the queue and gives its memory back.
   mutating func release() {

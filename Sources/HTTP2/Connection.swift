@@ -12,6 +12,8 @@ public protocol HTTP2ConnectionDelegate: AnyObject {
   func connection(_ connection: HTTP2Connection, opened stream: HTTP2Stream, headers: HTTP2Headers)
   /// The peer's SETTINGS arrived: it speaks HTTP/2.
   func connectionReady(_ connection: HTTP2Connection)
+  /// All that one read brought has been handed over. What its answers bring about leaves with one flush after this.
+  func connectionHasRead(_ connection: HTTP2Connection)
   /// The peer takes no new streams.
   func connectionGoingAway(_ connection: HTTP2Connection, error: HTTP2ErrorCode)
   func connectionClosed(_ connection: HTTP2Connection, reason: String)
@@ -20,6 +22,7 @@ public protocol HTTP2ConnectionDelegate: AnyObject {
 }
 
 extension HTTP2ConnectionDelegate {
+  public func connectionHasRead(_ connection: HTTP2Connection) {}
   public func connection(_ connection: HTTP2Connection, timeIs now: NIODeadline) -> NIODeadline { .distantFuture }
 }
 
@@ -45,6 +48,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// In no order; a stream knows its place.
   private(set) var streams: [HTTP2Stream] = []
   var incoming = HeaderCollector()
+  var literals = RepeatedLiterals(prefaceLength: Int(NGHTTP2_CLIENT_MAGIC_LEN))
   /// Bytes that all streams have yet to send.
   public internal(set) var unsentBytes = 0
   var skippedStreams = SkippedStreams()
@@ -52,7 +56,8 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   var forcedResets: FrameBudget
   var times = ConnectionTimes()
   private var output = ByteBuffer()
-  private(set) var isReading = false
+  /// True while a read is taken in; `connectionHasRead` follows.
+  public private(set) var isReading = false
   /// Asked for inside a read: nghttp2 is told once it is out of its receive function, which `callbackResult` makes it leave.
   private var endAsked: HTTP2ErrorCode?
   private var readIsDue = false
@@ -100,9 +105,12 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     times.lastHeard = .now()
     let result = insideSession {
       unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
-        nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+        // Answers have no long values that come again and again.
+        let bytes = role == .server ? literals.rewrite(bytes) : bytes
+        return nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
       }
     }
+    delegate?.connectionHasRead(self)
     if let endAsked {
       isReading = false
       terminate(endAsked)
@@ -118,6 +126,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   public func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     if let endAsked { terminate(endAsked) } else { drain() }
+    literals.release(above: keptCapacity)
     watchOpenFrame()
     context.fireChannelReadComplete()
   }
@@ -226,8 +235,9 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// Bytes that are gathered before they go to the socket.
   private static let flushSize = 64 << 10
   /// What an output buffer may keep for the next flush, with streams open and without.
-  private static let keptCapacity = 128 << 10
+  private static let busyCapacity = 128 << 10
   private static let idleCapacity = 1 << 10
+  private var keptCapacity: Int { streams.isEmpty ? Self.idleCapacity : Self.busyCapacity }
 
   /// nghttp2's send_data callback: a DATA frame's header and as much of the stream's body.
   func writeData(_ stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, count: Int) {
@@ -244,8 +254,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     guard output.readableBytes > 0 else { return }
     context.writeAndFlush(wrapOutboundOut(output), promise: nil)
     // The socket mostly takes all at once; then the buffer is ours alone again and `clear` keeps its memory.
-    let limit = streams.isEmpty ? Self.idleCapacity : Self.keptCapacity
-    if output.capacity > limit { output = ByteBuffer() } else { output.clear() }
+    if output.capacity > keptCapacity { output = ByteBuffer() } else { output.clear() }
   }
 
   /// Gathers what becomes ready in this tick of the loop into one drain.

@@ -174,18 +174,15 @@ struct HeaderCollector: ~Copyable {
   }
 
   /// Counting goes on past the limit, keeping stops: HPACK's state must stay in step whatever the peer sends.
-  mutating func add(
-    name: UnsafePointer<UInt8>?, _ nameLength: Int, value: UnsafePointer<UInt8>?, _ valueLength: Int, limit: Int
-  ) {
-    listSize += nameLength + valueLength + 32
+  mutating func add(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, limit: Int) {
+    listSize += name.count + value.count + 32
     guard listSize <= limit else {
       isTooLarge = true
       return
     }
-    let prefix = (UInt32(nameLength), UInt32(valueLength))
-    withUnsafeBytes(of: prefix) { bytes.append($0) }
-    bytes.append(UnsafeRawBufferPointer(start: name, count: nameLength))
-    bytes.append(UnsafeRawBufferPointer(start: value, count: valueLength))
+    withUnsafeBytes(of: (UInt32(name.count), UInt32(value.count))) { bytes.append($0) }
+    bytes.append(name)
+    bytes.append(value)
     count += 1
   }
 

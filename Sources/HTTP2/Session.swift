@@ -148,7 +148,9 @@ extension HTTP2Connection {
     _ name: UnsafePointer<UInt8>?, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
   ) -> Int32 {
     let limit = configuration.maxHeaderListSize
-    incoming.add(name: name, nameLength, value: value, valueLength, limit: limit)
+    literals.original(UnsafeRawBufferPointer(start: value, count: valueLength)) {
+      incoming.add(name: UnsafeRawBufferPointer(start: name, count: nameLength), value: $0, limit: limit)
+    }
     guard incoming.listSize > limit * Self.headerBombFactor else { return 0 }
     closeNow(.enhanceYourCalm, because: "the peer sent a header block of more than \(incoming.listSize) bytes")
     return callbackResult

@@ -8,7 +8,7 @@ import Synchronization
 public protocol ContextKey { associatedtype Value: AnyObject & Sendable }
 
 public struct CallContext: Sendable {
-  let call: ServerCall
+  @usableFromInline let call: ServerCall
   private var values: [(key: ObjectIdentifier, value: any AnyObject & Sendable)] = []
 
   init(_ call: ServerCall) { self.call = call }
@@ -28,6 +28,7 @@ public struct CallContext: Sendable {
   public func header(_ name: StaticString) -> String? { call.headers[name] }
 
   /// The same without making a String; the bytes are valid during the call of `body` only.
+  @inlinable
   public func withHeader<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
     call.headers.withValue(name, body)
   }
@@ -44,6 +45,12 @@ public struct CallContext: Sendable {
       if let index = values.firstIndex(where: { $0.key == wanted }) { values.remove(at: index) }
       if let newValue { values.append((wanted, newValue)) }
     }
+  }
+
+  /// What an interceptor keeps for each method, found without looking its path up: made by `make` at a method's first call.
+  /// - Parameter owner: whose state it is. One owner keeps one type of state.
+  public func methodState<State: AnyObject & Sendable>(of owner: any AnyObject & Sendable, _ make: () -> State) -> State {
+    call.method?.state(of: owner, make) ?? make()
   }
 
   /// Adds metadata to the response's header block; has no effect once the first message has left.

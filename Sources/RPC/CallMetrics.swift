@@ -33,7 +33,7 @@ public final class CallMetrics: Sendable {
   /// the server is full, reach no interceptor.
   public var interceptor: ServerInterceptor {
     ServerInterceptor { [self] (context, next) async throws(RPCError) in
-      let method = method(context.path)
+      let method = context.methodState(of: self) { self.method(context.path) }
       method.running.add(1, ordering: .relaxed)
       let start = NIODeadline.now()
       do throws(RPCError) {

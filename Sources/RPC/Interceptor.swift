@@ -6,13 +6,43 @@
 /// A struct around the function, because Swift would put a conversion around each bare function in an array, and a call
 /// passes through all of them.
 public struct ServerInterceptor: Sendable {
-  public typealias Next = @Sendable (CallContext) async throws(RPCError) -> Void
+  /// The rest of a call: the interceptors behind this one, and then the handler. Called like a function.
+  public struct Next: Sendable {
+    @usableFromInline let chain: InterceptorChain
+    @usableFromInline let index: Int
 
-  let intercept: @Sendable (CallContext, _ next: @escaping Next) async throws(RPCError) -> Void
+    @inlinable init(_ chain: InterceptorChain, _ index: Int) {
+      self.chain = chain
+      self.index = index
+    }
 
-  public init(_ intercept: @escaping @Sendable (CallContext, _ next: @escaping Next) async throws(RPCError) -> Void) {
+    // Inlined, so that it is no step of its own on the way of a call.
+    @inlinable @inline(__always)
+    public func callAsFunction(_ context: CallContext) async throws(RPCError) {
+      if index < chain.interceptors.count {
+        try await chain.interceptors[index].intercept(context, Next(chain, index + 1))
+      } else {
+        guard let invocation = context.call.invocation else { throw ServerCall.over }
+        try await invocation.run(context)
+      }
+    }
+  }
+
+  @usableFromInline let intercept: @Sendable (CallContext, _ next: Next) async throws(RPCError) -> Void
+
+  public init(_ intercept: @escaping @Sendable (CallContext, _ next: Next) async throws(RPCError) -> Void) {
     self.intercept = intercept
   }
+}
+
+/// The interceptors of a server, the first one outermost. Made once, so that a call makes no closures.
+@usableFromInline
+final class InterceptorChain: Sendable {
+  @usableFromInline let interceptors: [ServerInterceptor]
+
+  init(_ interceptors: [ServerInterceptor]) { self.interceptors = interceptors }
+
+  func run(_ context: CallContext) async throws(RPCError) { try await ServerInterceptor.Next(self, 0)(context) }
 }
 
 /// Changes a call's options before it leaves the client, or refuses it by throwing.
@@ -30,22 +60,7 @@ public struct ClientInterceptor: Sendable {
 /// that is given above: calls keep one in an optional.
 @usableFromInline
 struct Invocation: Sendable {
-  @usableFromInline let run: ServerInterceptor.Next
-  @usableFromInline init(_ run: @escaping ServerInterceptor.Next) { self.run = run }
-}
-
-enum Interceptors {
-  /// The interceptors of a server as one function, the first one outermost. It is made once and ends in each call's own
-  /// invocation, so that a call makes no closures.
-  static func chain(_ interceptors: [ServerInterceptor]) -> Invocation {
-    var chain = Invocation { (context) async throws(RPCError) in
-      guard let invocation = context.call.invocation else { throw RPCError(.cancelled, "the call is over") }
-      try await invocation.run(context)
-    }
-    for interceptor in interceptors.reversed() {
-      let (next, intercept) = (chain.run, interceptor.intercept)
-      chain = Invocation { (context) async throws(RPCError) in try await intercept(context, next) }
-    }
-    return chain
-  }
+  @usableFromInline typealias Run = @Sendable (CallContext) async throws(RPCError) -> Void
+  @usableFromInline let run: Run
+  @usableFromInline init(_ run: @escaping Run) { self.run = run }
 }

@@ -1,14 +1,27 @@
 // Finds a call's method by the bytes of its path, without making a String of them.
+import Synchronization
 
 /// A method that a server answers.
 final class RegisteredMethod: Sendable {
   /// "/fileferry.v1.Ticketing/OpenTickets"
   let path: String
   let taking: RequestTaking
+  /// One for each interceptor that keeps something by method.
+  private let states = Mutex<[(owner: any AnyObject & Sendable, state: any AnyObject & Sendable)]>([])
 
   init(path: String, taking: RequestTaking) {
     self.path = path
     self.taking = taking
+  }
+
+  func state<State: AnyObject & Sendable>(of owner: any AnyObject & Sendable, _ make: () -> State) -> State {
+    states.withLock { states in
+      // What stands under an owner was put there by that owner, so it is of its type; being held, it is never another's.
+      for entry in states where entry.owner === owner { return unsafeDowncast(entry.state, to: State.self) }
+      let state = make()
+      states.append((owner, state))
+      return state
+    }
   }
 }
 

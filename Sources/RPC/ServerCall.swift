@@ -9,17 +9,17 @@ import Synchronization
 /// changes and `response`, which has a lock.
 @usableFromInline
 final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
-  let headers: HTTP2Headers
+  @usableFromInline let headers: HTTP2Headers
   let deadline: Deadline?
   let connection: ServerConnection
   let response = Mutex(ResponseSettings())
-  private let method: RegisteredMethod?
+  let method: RegisteredMethod?
   private let acceptsGzip: Bool
   private var stream: HTTP2Stream?
   private var deframer: MessageDeframer
   private var sink = RequestSink.none
   /// What the chain of interceptors ends in.
-  private(set) var invocation: Invocation?
+  @usableFromInline private(set) var invocation: Invocation?
   private var task: Task<Void, Never>?
   private var withheld = 0
   /// The caller has ended its side, and messages are still held for a slow reader.
@@ -71,21 +71,27 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
 
   // MARK: Running the handler
 
-  /// Starts the handler behind the server's interceptors. Called once, on the event loop; what need not wait runs at once.
+  /// Has the handler started behind the server's interceptors. Called once, on the event loop.
   private func run(_ invocation: Invocation) {
     guard !finished else { return }
     self.invocation = invocation
-    let started = Task.immediate(executorPreference: connection.executor) { [self] in
-      do throws(RPCError) {
-        try await connection.shared.chain.run(CallContext(self))
-        if loop.inEventLoop { finish(nil) } else { onLoop { $0.finish(nil) } }
-      } catch {
-        let failure = error
-        onLoop { $0.finish(failure) }
-      }
-    }
-    if !finished { task = started }
+    connection.start(self)
   }
+
+  /// The handler and all around it; what need not wait runs at once. Begins on the event loop.
+  func runHandler() async {
+    guard !finished else { return }
+    do throws(RPCError) {
+      try await connection.shared.chain.run(CallContext(self))
+      if loop.inEventLoop { finish(nil) } else { onLoop { $0.finish(nil) } }
+    } catch {
+      let failure = error
+      onLoop { $0.finish(failure) }
+    }
+  }
+
+  /// The handler has not ended yet: whoever ends the call before it cancels its task.
+  func isRun(by task: Task<Void, Never>) { if !finished { self.task = task } }
 
   func onLoop(_ body: @escaping @Sendable (ServerCall) -> Void) {
     if loop.inEventLoop { body(self) } else { loop.execute { body(self) } }
@@ -366,7 +372,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
     running?.cancel()
   }
 
-  private static let over = RPCError(.cancelled, "the call is over")
+  @usableFromInline static let over = RPCError(.cancelled, "the call is over")
 
   private func end(_ error: RPCError?) {
     guard !finished else { return }

@@ -13,8 +13,7 @@ final class ServerShared: Sendable {
   let maxMessageSize: Int
   let maxUnsentBytes: Int
   let maxConcurrentCalls: Int
-  /// All interceptors, and then the call's own invocation.
-  let chain: Invocation
+  let chain: InterceptorChain
   /// Calls that run now, on all connections.
   let runningCalls = Atomic<Int>(0)
 
@@ -25,7 +24,7 @@ final class ServerShared: Sendable {
     maxMessageSize = configuration.maxMessageSize
     maxUnsentBytes = configuration.http2.maxUnsentBytes
     maxConcurrentCalls = configuration.maxConcurrentCalls
-    chain = Interceptors.chain(interceptors)
+    chain = InterceptorChain(interceptors)
   }
 }
 
@@ -41,6 +40,13 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
   var heldBytes = 0
   /// Where messages are framed; its memory serves all calls.
   private var scratch = WireWriter(prefix: MessageFraming.prefixLength)
+  /// Calls whose handlers start once the read at hand is taken in: no more than there are streams.
+  private var ready: [ServerCall?] = []
+  private var nextReady = 0
+  private var isStarting = false
+  /// The task that takes from `ready` now, by number, and what it is at.
+  private var runner = 0
+  private var startedLast: ServerCall?
   private let onClose: @Sendable (ServerConnection) -> Void
   /// The two hold each other until the channel closes, when the transport lets go. A weak reference would make each of the
   /// many retains of a call take Swift's slow path.
@@ -136,9 +142,53 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
     if scratch.byteCount > MessageFraming.keptCapacity { scratch = WireWriter(prefix: MessageFraming.prefixLength) }
   }
 
+  // MARK: Starting handlers
+
+  // A task costs more than a small call. So one task runs the handlers of a read one after another, for as long as none of
+  // them waits; one that does keeps that task to itself, and the next takes over at once.
+
+  func start(_ call: ServerCall) {
+    ready.append(call)
+    if !transport.isReading { startReady() }
+  }
+
+  func connectionHasRead(_ connection: HTTP2Connection) { startReady() }
+
+  private func startReady() {
+    guard !isStarting, nextReady < ready.count else { return }
+    isStarting = true
+    while nextReady < ready.count {
+      runner &+= 1
+      let number = runner
+      let task = Task.immediate(executorPreference: executor) { [self] in await runReady(number) }
+      startedLast?.isRun(by: task)
+      startedLast = nil
+    }
+    runner &+= 1
+    ready.removeAll(keepingCapacity: true)
+    nextReady = 0
+    isStarting = false
+  }
+
+  private func runReady(_ number: Int) async {
+    while nextReady < ready.count {
+      let taken = ready[nextReady].take()
+      nextReady += 1
+      guard let call = taken else { continue }
+      startedLast = call
+      await call.runHandler()
+      // Whoever waited comes back to find that another goes on, perhaps on another thread.
+      guard loop.inEventLoop, runner == number, !Task.isCancelled else { return }
+    }
+  }
+
   func connectionReady(_ connection: HTTP2Connection) {}
   func connectionGoingAway(_ connection: HTTP2Connection, error: HTTP2ErrorCode) {}
-  func connectionClosed(_ connection: HTTP2Connection, reason: String) { onClose(self) }
+  func connectionClosed(_ connection: HTTP2Connection, reason: String) {
+    ready = []
+    nextReady = 0
+    onClose(self)
+  }
 
   /// Ends the calls whose deadline has passed; one timer serves them all.
   func connection(_ connection: HTTP2Connection, timeIs now: NIODeadline) -> NIODeadline {

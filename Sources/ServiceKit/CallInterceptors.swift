@@ -56,7 +56,7 @@ public enum CallInterceptors {
     rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
   ) -> ServerInterceptor {
     ServerInterceptor { (context, next) async throws(RPCError) in
-      guard let access = rules(context.path) else {
+      guard let access = context.methodState(of: verifier, { MethodAccess(rules(context.path)) }).access else {
         logger.notice("call denied", metadata: ["method": .string(context.path), "reason": "not in the access matrix"])
         throw .denied("Nobody may call \(context.path).", next: "See that the method's name is right.")
       }
@@ -96,6 +96,12 @@ public enum CallInterceptors {
       }
       try await next(context)
     }
+  }
+
+  /// What the matrix says of one method.
+  private final class MethodAccess: Sendable {
+    let access: Access?
+    init(_ access: Access?) { self.access = access }
   }
 
   /// Nil without an authorization field (RFC 6750 section 2.1).

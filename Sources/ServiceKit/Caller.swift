@@ -20,6 +20,10 @@ public struct Caller: Sendable, Equatable {
   public let expiresAt: UnixMilliseconds
   /// The token itself, for calls onward. Never log it.
   public let rawToken: String
+  /// True for a service that acts for nobody.
+  public let isService: Bool
+  /// The service that makes the call, for itself or for a person; nil for a person who calls in person.
+  public let service: String?
 
   public init(
     id: String, name: String, email: String = "", roles: Set<Role>, actor: String? = nil, sessionID: String? = nil,
@@ -33,13 +37,9 @@ public struct Caller: Sendable, Equatable {
     self.sessionID = sessionID
     self.expiresAt = expiresAt
     self.rawToken = rawToken
+    isService = id.hasPrefix(Self.servicePrefix)
+    service = actor ?? (isService ? String(id.dropFirst(Self.servicePrefix.count)) : nil)
   }
-
-  /// True for a service that acts for nobody.
-  public var isService: Bool { id.hasPrefix(Self.servicePrefix) }
-
-  /// The service that makes the call, for itself or for a person; nil for a person who calls in person.
-  public var service: String? { actor ?? (isService ? String(id.dropFirst(Self.servicePrefix.count)) : nil) }
 
   public var person: Person {
     .with {

@@ -253,21 +253,21 @@ final class VerifiedTokens: Sendable {
     }
   }
 
-  private func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    var hash = seed ^ UInt64(bytes.count)
-    var offset = 0
-    while offset + 8 <= bytes.count {
-      hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
+  /// Of the token's end, which is its signature: no two valid tokens share it, and nobody can choose it. Only valid tokens
+  /// are remembered, so one made up to end like another finds that one, is not its equal, and is verified on its own.
+  private func hash(_ token: UnsafeRawBufferPointer) -> UInt64 {
+    var hash = seed ^ UInt64(token.count)
+    var offset = max(0, token.count - Self.hashedBytes)
+    while offset + 8 <= token.count {
+      hash = (hash ^ token.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
       hash ^= hash >> 29
       offset += 8
     }
-    while offset < bytes.count {
-      hash = (hash ^ UInt64(bytes[offset])) &* 0x9E37_79B9_7F4A_7C15
-      hash ^= hash >> 29
-      offset += 1
-    }
     return hash
   }
+
+  private static let hashedBytes = 64
+
 }
 
 extension StaticString {

@@ -41,11 +41,11 @@ public struct TraceContext: Sendable, Equatable {
   init?(traceparent bytes: UnsafeRawBufferPointer) {
     // version "-" trace-id "-" parent-id "-" flags; later versions may add fields behind another "-".
     guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D,
-      let version = Self.hex(bytes[0..<2]), version != 0xFF,
+      let version = Self.hex(bytes, 0..<2), version != 0xFF,
       bytes.count == 55 || (version > 0 && bytes[55] == 0x2D),
-      let high = Self.hex(bytes[3..<19]), let low = Self.hex(bytes[19..<35]), high | low != 0,
-      let span = Self.hex(bytes[36..<52]), span != 0,
-      let flags = Self.hex(bytes[53..<55])
+      let high = Self.hex(bytes, 3..<19), let low = Self.hex(bytes, 19..<35), high | low != 0,
+      let span = Self.hex(bytes, 36..<52), span != 0,
+      let flags = Self.hex(bytes, 53..<55)
     else { return nil }
     self.init(trace: (high, low), span: span, isSampled: flags & 1 == 1)
   }
@@ -64,14 +64,21 @@ public struct TraceContext: Sendable, Equatable {
     left.trace == right.trace && left.span == right.span && left.isSampled == right.isSampled
   }
 
-  private static func hex(_ digits: Slice<UnsafeRawBufferPointer>) -> UInt64? {
+  /// Of an even number of digits in lower case, up to 16.
+  private static func hex(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> UInt64? {
     var value: UInt64 = 0
-    for digit in digits {
-      switch digit {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
-      default: return nil
-      }
+    var offset = range.lowerBound
+    while offset + 8 <= range.upperBound {
+      guard let eight = HexDigits.value(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) else { return nil }
+      value = value << 32 | eight
+      offset += 8
+    }
+    while offset < range.upperBound {
+      let digit = bytes[offset]
+      let (number, letter) = (digit &- UInt8(ascii: "0"), digit &- UInt8(ascii: "a"))
+      guard number <= 9 || letter <= 5 else { return nil }
+      value = value << 4 | UInt64(number <= 9 ? number : letter &+ 10)
+      offset += 1
     }
     return value
   }
@@ -93,5 +100,23 @@ private enum SpanIDs {
     value ^= value >> 31
     // All zeros is invalid in the standard.
     return value == 0 ? 1 : value
+  }
+}
+
+/// Eight hexadecimal digits at once, a byte of a word each.
+private enum HexDigits {
+  private static let ones: UInt64 = 0x0101_0101_0101_0101
+
+  /// Of digits as they lie in memory; nil if one is no digit in lower case.
+  static func value(_ raw: UInt64) -> UInt64? {
+    let text = UInt64(bigEndian: raw)
+    // A letter is told from a number by its bit 6, and is 9 more than its low half.
+    let nibbles = (text & ones &* 0x0F) &+ (text >> 6 & ones) &* 9
+    // Written out again it must be what it was.
+    let letters = (nibbles &+ ones &* 6) >> 4 & ones
+    guard nibbles & (ones &* 0xF0) == 0, nibbles &+ ones &* 0x30 &+ letters &* 0x27 == text else { return nil }
+    var value = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF
+    value = (value | value >> 8) & 0x0000_FFFF_0000_FFFF
+    return (value | value >> 16) & 0xFFFF_FFFF
   }
 }

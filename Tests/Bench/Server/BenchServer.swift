@@ -4,12 +4,13 @@ import ArgumentParser
 import BenchEcho
 import Glibc
 import Logging
+import NIOCore
 import NIOPosix
 import RPC
 import ServiceKit
 
 @main
-struct BenchServer: AsyncParsableCommand {
+struct BenchServer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rpc-bench-server", abstract: "Serves bench.Echo on loopback until it is killed.")
 
@@ -19,19 +20,20 @@ struct BenchServer: AsyncParsableCommand {
   @Option(help: "Threads that serve connections.")
   var threads = 1
 
-  func run() async throws {
+  /// The main thread only waits, so that what is measured are the threads that serve.
+  func run() throws {
     let logger = Logger(label: "bench") { _ in JSONLogHandler(service: "bench", level: .notice) }
     let issuer = try BenchIssuer()
     let verifier = TokenVerifier(logger: logger) { () async throws(RPCError) in issuer.keySet }
     let interceptors = CallInterceptors.all(verifier, logger, metrics: CallMetrics()) { path in
       path.hasPrefix("/bench.Echo/") ? .signedIn : AccessMatrix.access(to: path)
     }
-    let server = Server(
-      router(), interceptors: interceptors, group: MultiThreadedEventLoopGroup(numberOfThreads: threads))
-    let bound = try await server.start(host: "127.0.0.1", port: port)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+    let server = Server(router(), interceptors: interceptors, group: group)
+    let bound = try group.any().makeFutureWithTask { [port] in try await server.start(host: "127.0.0.1", port: port) }.wait()
     print("{\"port\": \(bound), \"token\": \"\(issuer.token)\"}")
     fflush(nil)
-    while true { try await Task.sleep(for: .seconds(3600)) }
+    while true { pause() }
   }
 
   private func router() -> Router {
