@@ -27,7 +27,7 @@ public enum StorageBroker {
 }
 
 public struct Provider: Message {
-  /// "s3", "folder"
+  /// "s3", "azure", "folder"
   public var id = ""
   /// "Amazon S3"
   public var displayName = ""
@@ -151,6 +151,31 @@ public struct FolderSettings: Message {
   public func encode(to writer: inout WireWriter) { writer.string(1, root) }
 }
 
+public struct AzureBlobSettings: Message {
+  /// The storage account; its containers are buckets.
+  public var account = ""
+  /// "http://127.0.0.1:10000/ACCOUNT"; empty for https://ACCOUNT.blob.core.windows.net.
+  public var endpoint = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.AzureBlobSettings", [.init(1, "account", .string), .init(2, "endpoint", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: account = try reader.string()
+    case 2: endpoint = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, account)
+    writer.string(2, endpoint)
+  }
+}
+
 public struct Connection: Message {
   /// Unique; "default" is used where a request names none.
   public var name = ""
@@ -161,6 +186,7 @@ public struct Connection: Message {
   /// Shown; its secret never is.
   public var accessKeyID = ""
   public var updatedAt: Timestamp?
+  public var azureBlob: AzureBlobSettings?
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -169,7 +195,7 @@ public struct Connection: Message {
     [
       .init(1, "name", .string), .init(2, "provider", .string), .init(3, "s3", .message(S3Settings.self)),
       .init(4, "folder", .message(FolderSettings.self)), .init(5, "access_key_id", .string),
-      .init(6, "updated_at", .message(Timestamp.self)),
+      .init(6, "updated_at", .message(Timestamp.self)), .init(7, "azure_blob", .message(AzureBlobSettings.self)),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -180,6 +206,7 @@ public struct Connection: Message {
     case 4: try reader.message(into: &folder)
     case 5: accessKeyID = try reader.string()
     case 6: try reader.message(into: &updatedAt)
+    case 7: try reader.message(into: &azureBlob)
     default: try reader.skip()
     }
   }
@@ -191,6 +218,7 @@ public struct Connection: Message {
     writer.message(4, folder)
     writer.string(5, accessKeyID)
     writer.message(6, updatedAt)
+    writer.message(7, azureBlob)
   }
 }
 
@@ -199,6 +227,10 @@ public struct SaveConnectionRequest: Message {
   /// Empty keeps the one already stored.
   public var secretAccessKey = ""
   public var sessionToken = ""
+  /// Of "azure", base64; empty keeps what is already stored.
+  public var accountKey = ""
+  /// Of "azure", in place of an account key: "sv=…&sig=…".
+  public var sharedAccessSignature = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -206,7 +238,8 @@ public struct SaveConnectionRequest: Message {
     "fileferry.v1.SaveConnectionRequest",
     [
       .init(1, "connection", .message(Connection.self)), .init(2, "secret_access_key", .string),
-      .init(3, "session_token", .string),
+      .init(3, "session_token", .string), .init(4, "account_key", .string),
+      .init(5, "shared_access_signature", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -214,6 +247,8 @@ public struct SaveConnectionRequest: Message {
     case 1: try reader.message(into: &connection)
     case 2: secretAccessKey = try reader.string()
     case 3: sessionToken = try reader.string()
+    case 4: accountKey = try reader.string()
+    case 5: sharedAccessSignature = try reader.string()
     default: try reader.skip()
     }
   }
@@ -222,6 +257,8 @@ public struct SaveConnectionRequest: Message {
     writer.message(1, connection)
     writer.string(2, secretAccessKey)
     writer.string(3, sessionToken)
+    writer.string(4, accountKey)
+    writer.string(5, sharedAccessSignature)
   }
 }
 
@@ -277,7 +314,7 @@ extension FerryFiles {
     "fileferry/v1/storage_broker.proto", package: package, dependencies: [WellKnownFiles.timestamp],
     messages: [
       Provider.descriptor, ListProvidersRequest.descriptor, ListProvidersResponse.descriptor, S3Settings.descriptor,
-      FolderSettings.descriptor, Connection.descriptor, SaveConnectionRequest.descriptor,
+      FolderSettings.descriptor, AzureBlobSettings.descriptor, Connection.descriptor, SaveConnectionRequest.descriptor,
       ListConnectionsRequest.descriptor, ListConnectionsResponse.descriptor, DeleteConnectionRequest.descriptor,
       DeleteConnectionResponse.descriptor, Bucket.descriptor, ListBucketsRequest.descriptor,
       ListBucketsResponse.descriptor, ObjectInfo.descriptor, Checksum.descriptor, ListObjectsRequest.descriptor,

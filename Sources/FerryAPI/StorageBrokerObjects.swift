@@ -261,6 +261,8 @@ public struct GrantReadRequest: Message {
   /// The version to pin: a read of anything else fails.
   public var etag = ""
   public var versionID = ""
+  /// Bytes of that version, if known: given together with the etag, the provider need not be asked.
+  public var size: Int64 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -268,7 +270,7 @@ public struct GrantReadRequest: Message {
     "fileferry.v1.GrantReadRequest",
     [
       .init(1, "connection", .string), .init(2, "bucket", .string), .init(3, "key", .string),
-      .init(4, "etag", .string), .init(5, "version_id", .string),
+      .init(4, "etag", .string), .init(5, "version_id", .string), .init(6, "size", .int64),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -278,6 +280,7 @@ public struct GrantReadRequest: Message {
     case 3: key = try reader.string()
     case 4: etag = try reader.string()
     case 5: versionID = try reader.string()
+    case 6: size = try reader.int64()
     default: try reader.skip()
     }
   }
@@ -288,6 +291,7 @@ public struct GrantReadRequest: Message {
     writer.string(3, key)
     writer.string(4, etag)
     writer.string(5, versionID)
+    writer.int64(6, size)
   }
 }
 
@@ -315,7 +319,7 @@ public struct HeaderField: Message {
 }
 
 public struct ReadGrant: Message {
-  /// For ranged GET; or
+  /// For GET, of a range or of all; or
   public var url = ""
   /// a local file.
   public var path = ""
@@ -328,6 +332,8 @@ public struct ReadGrant: Message {
   public var size: Int64 = 0
   /// Local files: the modification time to find, nanoseconds since 1970.
   public var modifiedNS: Int64 = 0
+  /// Of the whole version, where the provider was asked for it and states some.
+  public var checksums: [Checksum] = []
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -337,7 +343,7 @@ public struct ReadGrant: Message {
       .init(1, "url", .string), .init(2, "path", .string),
       .init(3, "headers", .message(HeaderField.self), .repeated),
       .init(4, "expires_at", .message(Timestamp.self)), .init(5, "etag", .string), .init(6, "size", .int64),
-      .init(7, "modified_ns", .int64),
+      .init(7, "modified_ns", .int64), .init(8, "checksums", .message(Checksum.self), .repeated),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -349,6 +355,7 @@ public struct ReadGrant: Message {
     case 5: etag = try reader.string()
     case 6: size = try reader.int64()
     case 7: modifiedNS = try reader.int64()
+    case 8: try reader.messages(into: &checksums)
     default: try reader.skip()
     }
   }
@@ -361,5 +368,6 @@ public struct ReadGrant: Message {
     writer.string(5, etag)
     writer.int64(6, size)
     writer.int64(7, modifiedNS)
+    writer.messages(8, checksums)
   }
 }

@@ -145,7 +145,7 @@ public struct ObjectInfo: Sendable, Equatable {
 /// A checksum of the whole object's bytes; checksums of checksums (S3's COMPOSITE type) prove nothing here and are left
 /// out.
 public struct ObjectChecksum: Sendable, Equatable {
-  /// "SHA256", "SHA1", "CRC64NVME", "CRC32C", "CRC32".
+  /// "SHA256", "SHA1", "CRC64NVME", "CRC32C", "CRC32", "MD5".
   public var algorithm: String
   /// Base64.
   public var value: String
@@ -158,7 +158,7 @@ public struct ObjectChecksum: Sendable, Equatable {
 
 public struct ReadGrant: Sendable, Equatable {
   public enum Source: Sendable, Equatable {
-    /// For GET with a Range header.
+    /// For GET, with a Range header or without.
     case url(String)
     /// Absolute, links resolved; open it without following a link.
     case path(String)
@@ -173,6 +173,8 @@ public struct ReadGrant: Sendable, Equatable {
   public var size: Int64  // bytes
   /// Of a local file, nanoseconds since 1970; 0 for URLs.
   public var modifiedNanoseconds: Int64
+  /// Of that version, where the provider was asked for it and states some.
+  public var checksums: [ObjectChecksum]
 
   public struct HeaderField: Sendable, Equatable {
     public var name: String
@@ -185,7 +187,7 @@ public struct ReadGrant: Sendable, Equatable {
 
   public init(
     source: Source, headers: [HeaderField] = [], expiresAt: Date, etag: String, size: Int64,
-    modifiedNanoseconds: Int64 = 0
+    modifiedNanoseconds: Int64 = 0, checksums: [ObjectChecksum] = []
   ) {
     self.source = source
     self.headers = headers
@@ -193,6 +195,7 @@ public struct ReadGrant: Sendable, Equatable {
     self.etag = etag
     self.size = size
     self.modifiedNanoseconds = modifiedNanoseconds
+    self.checksums = checksums
   }
 }
 

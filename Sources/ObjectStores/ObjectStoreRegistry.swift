@@ -1,6 +1,7 @@
 // The one place that knows every provider: one line each. Storage-broker lists them from here and builds a store from a
 // saved connection's settings.
 import CloudsAWS
+import CloudsAzure
 import Transport
 
 /// A connection as it is saved; each provider reads the fields that are its own.
@@ -13,7 +14,8 @@ public struct ObjectStoreSettings: Sendable, Equatable {
   }
 
   public var provider: String
-  /// "https://s3.example.com:9000"; empty for AWS itself.
+  /// "https://s3.example.com:9000"; empty for AWS itself. Of "azure": "http://127.0.0.1:10000/ACCOUNT"; empty for
+  /// https://ACCOUNT.blob.core.windows.net.
   public var endpoint: String
   /// Empty for us-east-1.
   public var region: String
@@ -21,10 +23,11 @@ public struct ObjectStoreSettings: Sendable, Equatable {
   /// Of "folder": absolute, each directory in it is a bucket.
   public var root: String
   public var credentials: AWSCredentials?
+  public var azureCredentials: AzureCredentials?
 
   public init(
     provider: String, endpoint: String = "", region: String = "", addressingStyle: AddressingStyle = .automatic,
-    root: String = "", credentials: AWSCredentials? = nil
+    root: String = "", credentials: AWSCredentials? = nil, azureCredentials: AzureCredentials? = nil
   ) {
     self.provider = provider
     self.endpoint = endpoint
@@ -32,6 +35,7 @@ public struct ObjectStoreSettings: Sendable, Equatable {
     self.addressingStyle = addressingStyle
     self.root = root
     self.credentials = credentials
+    self.azureCredentials = azureCredentials
   }
 }
 
@@ -59,6 +63,9 @@ public enum ObjectStoreRegistry {
   public static let providers: [ObjectStoreProvider] = [
     ObjectStoreProvider(
       id: S3ObjectStore.provider, displayName: "Amazon S3", regions: S3Regions.all, make: S3ObjectStore.make),
+    ObjectStoreProvider(
+      id: AzureBlobObjectStore.provider, displayName: "Azure Blob Storage", regions: AzureBlobRegions.all,
+      make: AzureBlobObjectStore.make),
     ObjectStoreProvider(
       id: FolderObjectStore.provider, displayName: "Folder", regions: [], make: FolderObjectStore.make),
   ]

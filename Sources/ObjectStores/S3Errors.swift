@@ -1,7 +1,6 @@
 // From S3's error codes and HTTP statuses to our kinds, with a next step for each ("Error Responses", Amazon S3 API
 // Reference). Unknown codes are judged by their status.
 import CloudsAWS
-import Transport
 
 extension ObjectStoreError {
   init(_ error: AWSError, what: String, region: String) {
@@ -11,20 +10,6 @@ extension ObjectStoreError {
     self.init(
       kind, provider: S3ObjectStore.provider, code: error.code.isEmpty ? String(error.status) : error.code,
       requestID: error.requestID, message: "The storage answered \(name) for \(what)\(said).", nextStep: nextStep)
-  }
-
-  init(_ error: TransportError, what: String) {
-    let kind: Kind =
-      switch error.kind {
-      case .cancelled: .cancelled
-      case .invalidRequest: .invalid
-      case .tooLarge, .protocolViolation, .refused: .fatal
-      case .resolve, .connect, .tls, .timeout, .reset, .overloaded, .system: .unavailable
-      }
-    self.init(
-      kind, provider: S3ObjectStore.provider, code: error.kind.rawValue,
-      message: "Asking for \(what) failed: \(error.message)", nextStep: error.nextStep,
-      retryable: error.retryable)
   }
 
   private static func judge(_ error: AWSError, region: String) -> (Kind, String) {

@@ -5,19 +5,6 @@ import FoundationEssentials
 import NIOCore
 import Transport
 
-/// How often and how long to wait before asking again: full jitter under a doubling bound.
-struct S3RetryPolicy: Sendable {
-  var maxAttempts = 4
-  var firstDelay: Duration = .milliseconds(100)
-  var maxDelay: Duration = .seconds(5)
-
-  /// Before attempt 2, 3, …
-  func delay(beforeAttempt attempt: Int, random: Double) -> Duration {
-    let bound = min(maxDelay, firstDelay * (1 << min(attempt - 2, 16)))
-    return bound * random
-  }
-}
-
 struct S3Exchange: Sendable {
   /// A list page has at most 1,000 keys of at most 1,024 bytes, three times as long when encoded.
   static let maxAnswerBytes = 16 * 1024 * 1024
@@ -25,7 +12,7 @@ struct S3Exchange: Sendable {
   let http: HTTPClient
   let signer: SigV4
   let environment: ObjectStoreEnvironment
-  let retries: S3RetryPolicy
+  let retries: ReadRetryPolicy
 
   /// The answer with a status of 2xx. `what` names the thing asked for in errors: "the object a/b in bucket c".
   func send(
@@ -40,7 +27,7 @@ struct S3Exchange: Sendable {
         if (200..<300).contains(response.status) { return response }
         problem = try await error(response, method, target, query: query, what: what)
       } catch {
-        problem = ObjectStoreError(error, what: what)
+        problem = ObjectStoreError(error, what: what, provider: S3ObjectStore.provider)
       }
       guard problem.retryable, attempt < retries.maxAttempts else { throw problem }
       attempt += 1

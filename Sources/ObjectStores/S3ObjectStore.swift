@@ -31,7 +31,7 @@ public struct S3ObjectStore: ObjectStore {
     let region = settings.region.isEmpty ? S3Regions.standard : settings.region
     exchange = S3Exchange(
       http: http, signer: SigV4(credentials: credentials, region: region, service: "s3"), environment: environment,
-      retries: S3RetryPolicy())
+      retries: ReadRetryPolicy())
   }
 
   static let make: ObjectStoreProvider.Make = { (settings, http, environment) throws(ObjectStoreError) in
@@ -91,7 +91,7 @@ public struct S3ObjectStore: ObjectStore {
     }
     let target = try endpoint.object(object)
     var versionID = Self.real(version.versionID)
-    var etag = version.etag, size = version.size ?? 0
+    var etag = S3Listing.entityTag(version.etag), size = version.size ?? 0, checksums: [ObjectChecksum] = []
     if etag.isEmpty || version.size == nil {
       let now = try await head(object, versionID: versionID)
       guard etag.isEmpty || etag == now.etag else {
@@ -100,19 +100,19 @@ public struct S3ObjectStore: ObjectStore {
           message: "The object \(Self.name(object)) has changed: its ETag was \(etag) and is \(now.etag).",
           nextStep: "Plan the delivery again.")
       }
-      (etag, size) = (now.etag, now.size)
+      (etag, size, checksums) = (now.etag, now.size, now.checksums)
       versionID = versionID ?? Self.real(now.versionID)
     }
-    // Signed along, so that the URL reads this version or nothing.
-    let condition = [(name: "If-Match", value: etag)]
+    // Signed along, so that the URL reads this version or nothing, and a whole object comes with its checksum.
+    let headers = [(name: "If-Match", value: etag), Self.wantsChecksums]
     let seconds = lifetime.components.seconds
     let now = Int64(exchange.environment.now().timeIntervalSince1970.rounded(.down))
     let query = exchange.signer.presignedQuery(
-      method: "GET", host: target.host, path: target.path, query: Self.versionQuery(versionID), headers: condition,
+      method: "GET", host: target.host, path: target.path, query: Self.versionQuery(versionID), headers: headers,
       expiresInSeconds: Int(seconds), secondsSince1970: now)
     return ReadGrant(
-      source: .url(target.url(query: query)), headers: condition.map { .init(name: $0.name, value: $0.value) },
-      expiresAt: Date(timeIntervalSince1970: Double(now + seconds)), etag: etag, size: size)
+      source: .url(target.url(query: query)), headers: headers.map { .init(name: $0.name, value: $0.value) },
+      expiresAt: Date(timeIntervalSince1970: Double(now + seconds)), etag: etag, size: size, checksums: checksums)
   }
 
   // MARK: - HEAD
@@ -120,7 +120,7 @@ public struct S3ObjectStore: ObjectStore {
   private func head(_ object: ObjectReference, versionID: String?) async throws(ObjectStoreError) -> ObjectInfo {
     let target = try endpoint.object(object)
     let response = try await exchange.send(
-      "HEAD", target, query: Self.versionQuery(versionID), headers: [(name: "x-amz-checksum-mode", value: "ENABLED")],
+      "HEAD", target, query: Self.versionQuery(versionID), headers: [Self.wantsChecksums],
       what: "the object \(Self.name(object))")
     guard let length = response.headers["content-length"], let size = Int64(length), size >= 0 else {
       throw S3Listing.broken("it has no Content-Length for the object \(Self.name(object))")
@@ -130,13 +130,14 @@ public struct S3ObjectStore: ObjectStore {
     }
     let seconds = response.headers["last-modified"].flatMap(HTTPDate.secondsSince1970)
     return ObjectInfo(
-      bucket: object.bucket, key: object.key, size: size, etag: etag,
+      bucket: object.bucket, key: object.key, size: size, etag: S3Listing.entityTag(etag),
       versionID: response.headers["x-amz-version-id"] ?? "",
       modifiedAt: seconds.map { Date(timeIntervalSince1970: Double($0)) },
       storageClass: response.headers["x-amz-storage-class"] ?? "STANDARD",
       contentType: response.headers["content-type"] ?? "", checksums: Self.checksums(response.headers))
   }
 
+  private static let wantsChecksums = (name: "x-amz-checksum-mode", value: "ENABLED")
   private static let algorithms = ["SHA256", "CRC64NVME", "CRC32C", "CRC32", "SHA1"]
 
   private static func checksums(_ headers: HTTPHeaders) -> [ObjectChecksum] {

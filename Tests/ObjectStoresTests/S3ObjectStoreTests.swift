@@ -91,6 +91,23 @@ struct S3ObjectStoreTests {
   }
 
   @Test(
+    "an ETag has its quotes, however the server writes it",
+    arguments: [("abc", "\"abc\""), ("\"abc\"", "\"abc\""), ("W/\"abc\"", "W/\"abc\""), ("", "")])
+  func etags(_ written: String, _ read: String) async throws {
+    let rig = try Rig { request, _ in
+      if request.method == "HEAD" { return .init(headers: [("ETag", written)], statedLength: 1) }
+      return .init(
+        body: "<ListBucketResult><Contents><Key>k</Key><Size>1</Size><ETag>\(written)</ETag></Contents></ListBucketResult>")
+    }
+    let page = try await rig.store.objects(in: "b-1", prefix: "", delimiter: nil, after: nil, limit: 1)
+    #expect(page.items == [.object(ObjectInfo(bucket: "b-1", key: "k", size: 1, etag: read))])
+    guard !written.isEmpty else { return }
+    #expect(try await rig.store.stat(Self.key).etag == read)
+    let version = ObjectVersion(etag: written, size: 1)
+    #expect(try await rig.store.grant(Self.key, pinnedTo: version, lifetime: .seconds(1)).etag == read)
+  }
+
+  @Test(
     "a page that lacks what it must have is an error, not a shorter list",
     arguments: [
       "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
@@ -245,11 +262,16 @@ struct S3ObjectStoreTests {
     }
     #expect(url.hasPrefix(rig.server.url + "/b-1/a%20b/%C3%BC%2B%25.bin?X-Amz-Algorithm=AWS4-HMAC-SHA256&"))
     for part in [
-      "X-Amz-Expires=900", "X-Amz-SignedHeaders=host%3Bif-match", "versionId=v%201", "X-Amz-Date=20130524T000000Z",
+      "X-Amz-Expires=900", "X-Amz-SignedHeaders=host%3Bif-match%3Bx-amz-checksum-mode", "versionId=v%201",
+      "X-Amz-Date=20130524T000000Z",
     ] {
       #expect(url.contains("&" + part + "&"), "\(part)")
     }
-    #expect(grant.headers == [.init(name: "If-Match", value: "\"e\"")])
+    #expect(
+      grant.headers == [
+        .init(name: "If-Match", value: "\"e\""), .init(name: "x-amz-checksum-mode", value: "ENABLED"),
+      ])
+    #expect(grant.checksums == [])
     #expect(grant.expiresAt == Self.now.addingTimeInterval(900))
     #expect(grant.etag == "\"e\"")
     #expect(grant.size == 9)
@@ -259,10 +281,14 @@ struct S3ObjectStoreTests {
 
   @Test("a grant looks the object up when its version is unknown, and refuses a changed one")
   func grantLooksUp() async throws {
-    let rig = try Rig { _, _ in .init(headers: [("ETag", "\"now\""), ("x-amz-version-id", "null")], statedLength: 3) }
+    let rig = try Rig { _, _ in
+      .init(
+        headers: [("ETag", "now"), ("x-amz-version-id", "null"), ("x-amz-checksum-crc32", "AAAAAA==")], statedLength: 3)
+    }
     let grant = try await rig.store.grant(Self.key, pinnedTo: ObjectVersion(), lifetime: .seconds(60))
     #expect(grant.etag == "\"now\"")
     #expect(grant.size == 3)
+    #expect(grant.checksums == [ObjectChecksum(algorithm: "CRC32", value: "AAAAAA==")])
     #expect(!"\(grant.source)".contains("versionId"))
     let error = await failure {
       _ = try await rig.store.grant(Self.key, pinnedTo: ObjectVersion(etag: "\"then\""), lifetime: .seconds(60))

@@ -1,6 +1,7 @@
 // The XML reader and the error shape built on it: what AWS sends is read, everything else is refused.
 import CloudsAWS
 import Testing
+import Transport
 
 @Suite("AWS's XML")
 struct XMLTests {
@@ -15,6 +16,7 @@ struct XMLTests {
     #expect(root.name == "R")
     #expect(root.all("K").map(\.text) == ["a&b🚀A", "<raw>&]", " "])
     #expect(root["E"]?.text == "")
+    #expect(root["K"]?.attributes == ["a": "1", "b": "\""])
     #expect(root["none"] == nil)
   }
 

@@ -69,30 +69,45 @@ struct ConnectionCommand: AsyncParsableCommand {
         Examples:
           ferry connection add default --provider s3 --region eu-central-1 --access-key AKIA... --secret-key-file secret.txt
           ferry connection add lab --provider s3 --endpoint http://127.0.0.1:9000 --path-style --access-key lab
+          ferry connection add azure --provider azure --account exports --secret-key-file key.txt
           ferry connection add folder --provider folder --root /srv/exports
         """)
     @OptionGroup var options: ServerOptions
     @Argument(help: "Name; 'default' is used where a request names none.") var name: String
-    @Option(help: "s3 or folder.") var provider = "s3"
-    @Option(help: "Endpoint URL of an S3 server that is not AWS.") var endpoint = ""
+    @Option(help: "s3, azure or folder.") var provider = "s3"
+    @Option(help: "Endpoint URL of an S3 server that is not AWS, or of an account that is not on Azure's own host.")
+    var endpoint = ""
     @Option(help: "Region.") var region = ""
     @Flag(help: "Bucket in the path: https://HOST/BUCKET/KEY.") var pathStyle = false
     @Flag(help: "Bucket in the host name: https://BUCKET.HOST/KEY.") var virtualHosted = false
     @Option(help: "Access key id.") var accessKey = ""
-    @Option(help: "File with the secret access key. Default: AWS_SECRET_ACCESS_KEY, else it is asked for.")
+    @Option(
+      help: """
+        File with the secret access key or Azure's account key. Default: AWS_SECRET_ACCESS_KEY or AZURE_STORAGE_KEY, else it \
+        is asked for.
+        """)
     var secretKeyFile: String?
+    @Option(help: "Azure storage account.") var account = ""
+    @Option(help: "File with a SAS to use in place of Azure's account key.") var sasFile: String?
     @Option(help: "Folder whose directories are the buckets, for the provider 'folder'.") var root = ""
 
     func validate() throws {
       if provider == "folder", root.isEmpty { throw ValidationError("The provider 'folder' needs --root FOLDER.") }
       if provider == "s3", accessKey.isEmpty { throw ValidationError("The provider 's3' needs --access-key ID.") }
+      if provider == "azure", account.isEmpty { throw ValidationError("The provider 'azure' needs --account NAME.") }
       if pathStyle, virtualHosted { throw ValidationError("Choose one of --path-style and --virtual-hosted.") }
     }
 
     func run() async throws {
       let secret =
-        provider == "s3"
-        ? try Secret.password(file: secretKeyFile, environment: "AWS_SECRET_ACCESS_KEY", prompt: "Secret access key:") : ""
+        switch provider {
+        case "s3":
+          try Secret.password(file: secretKeyFile, environment: "AWS_SECRET_ACCESS_KEY", prompt: "Secret access key:")
+        case "azure":
+          try Secret.password(
+            file: sasFile ?? secretKeyFile, environment: "AZURE_STORAGE_KEY", prompt: "Account key:")
+        default: ""
+        }
       try await Server.run(options) { server in
         let saved = try await StorageBroker.Client(server.channel).saveConnection(
           .with {
@@ -102,6 +117,8 @@ struct ConnectionCommand: AsyncParsableCommand {
               $0.accessKeyID = accessKey
               if provider == "folder" {
                 $0.folder = .with { $0.root = root }
+              } else if provider == "azure" {
+                $0.azureBlob = .with { ($0.account, $0.endpoint) = (account, endpoint) }
               } else {
                 $0.s3 = .with {
                   $0.endpoint = endpoint
@@ -110,7 +127,13 @@ struct ConnectionCommand: AsyncParsableCommand {
                 }
               }
             }
-            $0.secretAccessKey = secret
+            if provider != "azure" {
+              $0.secretAccessKey = secret
+            } else if sasFile == nil {
+              $0.accountKey = secret
+            } else {
+              $0.sharedAccessSignature = secret
+            }
           }, server.signedIn())
         print(options.json ? saved.jsonString() : "Saved connection \(saved.name).")
       }
@@ -128,11 +151,14 @@ struct ConnectionCommand: AsyncParsableCommand {
           ListConnectionsRequest(), server.signedIn())
         guard !options.json else { return print(list.jsonString()) }
         Printing.table(
-          ["NAME", "PROVIDER", "WHERE", "ACCESS KEY"],
+          ["NAME", "PROVIDER", "WHERE", "ACCESS KEY OR ACCOUNT"],
           list.connections.map { connection in
-            let endpoint = connection.s3.map { $0.endpoint.isEmpty ? "AWS " + $0.region : $0.endpoint }
+            let endpoint =
+              connection.s3.map { $0.endpoint.isEmpty ? "AWS " + $0.region : $0.endpoint }
+              ?? connection.azureBlob.map { $0.endpoint.isEmpty ? "Azure " + $0.account : $0.endpoint }
             return [
-              connection.name, connection.provider, endpoint ?? connection.folder?.root ?? "", connection.accessKeyID,
+              connection.name, connection.provider, endpoint ?? connection.folder?.root ?? "",
+              connection.azureBlob?.account ?? connection.accessKeyID,
             ]
           })
       }

@@ -21,7 +21,7 @@ enum BrokerProblems {
     switch error.kind {
     case .missing:
       status = .notFound
-      problem.code = bucketOnly || error.code == "NoSuchBucket" ? "BUCKET_MISSING" : "OBJECT_MISSING"
+      problem.code = bucketOnly || missingBucketCodes.contains(error.code) ? "BUCKET_MISSING" : "OBJECT_MISSING"
     case .denied:
       // Not PERMISSION_DENIED: that is about the caller's own rights, this about the connection's.
       status = .failedPrecondition
@@ -50,7 +50,9 @@ enum BrokerProblems {
 
   private static let wrongKeyCodes: Set<String> = [
     "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+    "AuthenticationFailed", "InvalidAuthenticationInfo",
   ]
+  private static let missingBucketCodes: Set<String> = ["NoSuchBucket", "ContainerNotFound"]
 
   static func unknownConnection(_ name: String) -> RPCError {
     .told(

@@ -49,28 +49,40 @@ struct BrokerService: Sendable {
       throw BrokerProblems.invalid("The request holds no connection.", "Give its name, provider and settings.")
     }
     var connection = try ConnectionCheck.checked(given)
-    guard request.secretAccessKey.utf8.count <= ConnectionCheck.maxSecretBytes,
-      request.sessionToken.utf8.count <= ConnectionCheck.maxSecretBytes
-    else {
+    let secrets = [
+      request.secretAccessKey, request.sessionToken, request.accountKey, request.sharedAccessSignature,
+    ]
+    guard secrets.allSatisfy({ $0.utf8.count <= ConnectionCheck.maxSecretBytes }) else {
       throw BrokerProblems.invalid(
-        "The secret or session token is over \(ConnectionCheck.maxSecretBytes) bytes.", "Give the one you were issued.")
+        "A secret or token is over \(ConnectionCheck.maxSecretBytes) bytes.", "Give the one you were issued.")
     }
     connection.updatedAt = Timestamp(date: Date())
-    var saved = SavedConnection(
-      connection: connection, secretAccessKey: request.secretAccessKey, sessionToken: request.sessionToken)
-    if request.secretAccessKey.isEmpty, let before = try await connections.load(connection.name)?.saved {
-      // A stored secret stays with its key, and goes to no other place than the one it was saved for.
+    var saved = SavedConnection(connection: connection, secretsOf: request)
+    let givesSecret = !(
+      request.secretAccessKey.isEmpty && request.accountKey.isEmpty && request.sharedAccessSignature.isEmpty)
+    if !givesSecret, let before = try await connections.load(connection.name)?.saved {
+      // A stored secret stays with its key or account, and goes to no other place than the one it was saved for.
       let samePlace =
         before.connection.s3?.endpoint == connection.s3?.endpoint && before.connection.provider == connection.provider
+        && before.connection.azureBlob == connection.azureBlob
       if samePlace, before.connection.accessKeyID == connection.accessKeyID {
         saved.secretAccessKey = before.secretAccessKey
         if request.sessionToken.isEmpty { saved.sessionToken = before.sessionToken }
+        (saved.accountKey, saved.sharedAccessSignature) = (before.accountKey, before.sharedAccessSignature)
       }
     }
     if connection.provider == S3ObjectStore.provider, saved.secretAccessKey.isEmpty {
       throw BrokerProblems.invalid(
         "The connection has no secret access key for this access key id and endpoint.",
         "Give the secret: one that is stored is kept only while the access key id and the endpoint stay the same.")
+    }
+    if connection.provider == AzureBlobObjectStore.provider,
+      saved.accountKey.isEmpty == saved.sharedAccessSignature.isEmpty
+    {
+      let both = !saved.accountKey.isEmpty
+      throw BrokerProblems.invalid(
+        "The connection has \(both ? "both an account key and a SAS" : "neither an account key nor a SAS").",
+        "Give one of them: one that is stored is kept only while the account and the endpoint stay the same.")
     }
     do throws(ObjectStoreError) {
       _ = try ObjectStoreRegistry.store(ObjectStoreSettings(saved), http: stores.http)
@@ -156,6 +168,11 @@ struct BrokerService: Sendable {
 
   private func grantRead(_ request: GrantReadRequest) async throws(RPCError) -> FerryAPI.ReadGrant {
     let store = try await stores.store(request.connection)
+    if !request.etag.isEmpty, request.size > 0 {
+      // The read itself carries the version as its condition, so nothing need be asked before it.
+      return try await grant(
+        request, ObjectVersion(etag: request.etag, versionID: request.versionID, size: request.size), store)
+    }
     let now = try await stat(request.bucket, request.key, store)
     // Where the bucket keeps versions, the one asked for can be read even after a newer one came.
     let pinsVersion = store.capabilities.keepsVersions && !request.versionID.isEmpty && request.versionID != "null"
@@ -167,6 +184,15 @@ struct BrokerService: Sendable {
       etag: request.etag.isEmpty ? now.etag : request.etag,
       versionID: request.versionID.isEmpty && isCurrent ? now.versionID : request.versionID,
       size: isCurrent ? now.size : nil)
+    var grant = try await grant(request, version, store)
+    // Where all was known already, the store asked for nothing of its own.
+    if isCurrent, grant.checksums.isEmpty { grant.checksums = now.checksums.map(Checksum.init) }
+    return grant
+  }
+
+  private func grant(
+    _ request: GrantReadRequest, _ version: ObjectVersion, _ store: any ObjectStore
+  ) async throws(RPCError) -> FerryAPI.ReadGrant {
     let grant = try await asking("\(request.bucket)/\(request.key)") { () throws(ObjectStoreError) in
       try await store.grant(
         ObjectReference(bucket: request.bucket, key: request.key), pinnedTo: version, lifetime: Self.grantLifetime)

@@ -6,7 +6,7 @@ import ServiceKit
 
 enum ConnectionCheck {
   static let maxNameBytes = 64
-  /// Of a key, a secret or a token; STS session tokens are the longest.
+  /// Of a key, a secret, a signature or a token; STS session tokens are the longest.
   static let maxSecretBytes = 8192
 
   /// The connection as it will be saved: the settings of other providers left out.
@@ -15,12 +15,17 @@ enum ConnectionCheck {
     var kept = connection
     switch connection.provider {
     case "folder":
-      (kept.s3, kept.accessKeyID) = (nil, "")
+      (kept.s3, kept.azureBlob, kept.accessKeyID) = (nil, nil, "")
       try check(root: connection.folder?.root ?? "")
     case "s3":
-      kept.folder = nil
+      (kept.folder, kept.azureBlob) = (nil, nil)
       guard !connection.accessKeyID.isEmpty else {
         throw BrokerProblems.invalid("The connection has no access key id.", "Give the one that belongs to its secret.")
+      }
+    case "azure":
+      (kept.s3, kept.folder, kept.accessKeyID) = (nil, nil, "")
+      guard connection.azureBlob?.account.isEmpty == false else {
+        throw BrokerProblems.invalid("The connection names no storage account.", "Give the account's name.")
       }
     case "":
       throw BrokerProblems.invalid("The connection names no provider.", "Choose one of those that are listed.")

@@ -9,6 +9,16 @@ struct SavedConnection: Sendable, CustomStringConvertible, CustomReflectable {
   var connection: Connection
   var secretAccessKey: String
   var sessionToken: String
+  var accountKey: String
+  var sharedAccessSignature: String
+
+  init(connection: Connection, secretsOf request: SaveConnectionRequest) {
+    self.connection = connection
+    secretAccessKey = request.secretAccessKey
+    sessionToken = request.sessionToken
+    accountKey = request.accountKey
+    sharedAccessSignature = request.sharedAccessSignature
+  }
 
   var description: String { "connection \(connection.name)" }
   var customMirror: Mirror { Mirror(self, children: ["name": connection.name]) }
@@ -44,6 +54,8 @@ struct ConnectionStore: Sendable {
     sealed.connection = saved.connection
     sealed.secretAccessKey = saved.secretAccessKey
     sealed.sessionToken = saved.sessionToken
+    sealed.accountKey = saved.accountKey
+    sealed.sharedAccessSignature = saved.sharedAccessSignature
     let name = saved.connection.name
     let body = box.seal(sealed.encodedBytes(), context: Self.context(name))
     try await BrokerProblems.storing { () throws(DocumentStoreError) in
@@ -71,8 +83,6 @@ struct ConnectionStore: Sendable {
         "The saved connection \(name) can't be opened with this service's seal key.",
         next: "Restore the seal key that belongs to the data, or save the connection again.")
     }
-    return SavedConnection(
-      connection: opened.connection ?? Connection(), secretAccessKey: opened.secretAccessKey,
-      sessionToken: opened.sessionToken)
+    return SavedConnection(connection: opened.connection ?? Connection(), secretsOf: opened)
   }
 }

@@ -15,9 +15,14 @@ extension FerryAPI.ObjectInfo {
     modifiedAt = info.modifiedAt.map(Timestamp.init(date:))
     storageClass = info.storageClass
     contentType = info.contentType
-    checksums = info.checksums.map { checksum in
-      Checksum.with { ($0.algorithm, $0.value) = (checksum.algorithm, checksum.value) }
-    }
+    checksums = info.checksums.map(Checksum.init)
+  }
+}
+
+extension Checksum {
+  init(_ checksum: ObjectChecksum) {
+    self.init()
+    (algorithm, value) = (checksum.algorithm, checksum.value)
   }
 }
 
@@ -44,5 +49,6 @@ extension FerryAPI.ReadGrant {
     etag = grant.etag
     size = grant.size
     modifiedNS = grant.modifiedNanoseconds
+    checksums = grant.checksums.map(Checksum.init)
   }
 }

@@ -1,5 +1,6 @@
 // One ObjectStore for each connection in use: kept while its connection stays as it is, made anew when that changes.
 import CloudsAWS
+import CloudsAzure
 import DocumentStore
 import FerryAPI
 import ObjectStores
@@ -68,12 +69,19 @@ extension ObjectStoreSettings {
       default: .automatic
       }
     self.init(
-      provider: connection.provider, endpoint: connection.s3?.endpoint ?? "", region: connection.s3?.region ?? "",
+      provider: connection.provider, endpoint: connection.s3?.endpoint ?? connection.azureBlob?.endpoint ?? "",
+      region: connection.s3?.region ?? "",
       addressingStyle: style, root: connection.folder?.root ?? "",
       credentials: connection.accessKeyID.isEmpty
         ? nil
         : AWSCredentials(
           accessKeyID: connection.accessKeyID, secretAccessKey: saved.secretAccessKey,
-          sessionToken: saved.sessionToken.isEmpty ? nil : saved.sessionToken))
+          sessionToken: saved.sessionToken.isEmpty ? nil : saved.sessionToken),
+      azureCredentials: connection.azureBlob.map { azure in
+        AzureCredentials(
+          account: azure.account,
+          secret: saved.accountKey.isEmpty
+            ? .sharedAccessSignature(saved.sharedAccessSignature) : .accountKey(saved.accountKey))
+      })
   }
 }

@@ -1,5 +1,6 @@
 // The error an AWS XML service answers with, kept in its own words for a support desk ("Error Responses", Amazon S3 API
 // Reference). What it means for a delivery is for the caller to say.
+import Transport
 
 public struct AWSError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The HTTP status.

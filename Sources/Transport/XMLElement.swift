@@ -1,10 +1,10 @@
-// A small strict XML reader for the answers of AWS's XML services: elements, text, the five named entities, numbers,
-// CDATA. No DTD (so no entity tricks), no namespaces (S3 uses one default only), attributes read and dropped; all of it
+// A small strict XML reader for the answers of AWS's and Azure's XML services: elements, attributes, text, the five
+// named entities, numbers, CDATA. No DTD (so no entity tricks), no namespaces (S3 uses one default only); all of it
 // bounded.
-import Transport
 
 public struct XMLElement: Sendable, Equatable {
   public internal(set) var name: String
+  public internal(set) var attributes: [String: String]
   /// Character data directly inside, joined.
   public internal(set) var text: String
   public internal(set) var children: [XMLElement]
@@ -31,7 +31,7 @@ extension XMLElement {
     self = try reader.document()
   }
 
-  init(named name: String) { (self.name, text, children) = (name, "", []) }
+  init(named name: String) { (self.name, attributes, text, children) = (name, [:], "", []) }
 }
 
 private struct XMLReader {
@@ -93,13 +93,13 @@ private struct XMLReader {
   private mutating func startTag() throws(XMLError) -> (XMLElement, isEmpty: Bool) {
     elements += 1
     guard elements <= XMLElement.maxElements else { throw error("it has over \(XMLElement.maxElements) elements") }
-    let element = XMLElement(named: try name())
+    var element = XMLElement(named: try name())
     while true {
       let hadBlank = skipBlanks()
       if skip("/>") { return (element, true) }
       if skip(">") { return (element, false) }
       guard hadBlank else { throw error("no blank before an attribute of <\(element.name)>") }
-      _ = try name()
+      let attribute = try name()
       skipBlanks()
       guard skip("=") else { throw error("an attribute of <\(element.name)> has no value") }
       skipBlanks()
@@ -111,6 +111,7 @@ private struct XMLReader {
       var value: [UInt8] = []
       try characters(into: &value, until: quote)
       index += 1
+      element.attributes[attribute] = try validated(value)
     }
   }
 
