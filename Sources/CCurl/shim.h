@@ -61,3 +61,31 @@ static inline CURLMcode ferry_curl_multi_set_long(CURLM *multi, CURLMoption opti
 static inline int ferry_curl_message_result(const CURLMsg *message) {
   return message->msg == CURLMSG_DONE ? (int)message->data.result : -1;
 }
+
+// libcurl copies the bytes.
+static inline CURLcode ferry_curl_set_blob(CURL *easy, CURLoption option, const void *data, size_t length) {
+  struct curl_blob blob = {(void *)data, length, CURL_BLOB_COPY};
+  return (curl_easy_setopt)(easy, option, &blob);
+}
+
+typedef int (*ferry_curl_progress_callback)(
+    void *context, curl_off_t download_total, curl_off_t download_now, curl_off_t upload_total, curl_off_t upload_now);
+typedef int (*ferry_curl_socket_callback)(void *context, curl_socket_t socket, curlsocktype purpose);
+typedef int (*ferry_curl_close_callback)(void *context, curl_socket_t socket);
+typedef int (*ferry_curl_debug_callback)(CURL *easy, curl_infotype type, char *data, size_t size, void *context);
+
+static inline CURLcode ferry_curl_set_progress_callback(CURL *easy, ferry_curl_progress_callback callback) {
+  return (curl_easy_setopt)(easy, CURLOPT_XFERINFOFUNCTION, callback);
+}
+
+static inline CURLcode ferry_curl_set_socket_callback(CURL *easy, ferry_curl_socket_callback callback) {
+  return (curl_easy_setopt)(easy, CURLOPT_SOCKOPTFUNCTION, callback);
+}
+
+static inline CURLcode ferry_curl_set_close_callback(CURL *easy, ferry_curl_close_callback callback) {
+  return (curl_easy_setopt)(easy, CURLOPT_CLOSESOCKETFUNCTION, callback);
+}
+
+static inline CURLcode ferry_curl_set_debug_callback(CURL *easy, ferry_curl_debug_callback callback) {
+  return (curl_easy_setopt)(easy, CURLOPT_DEBUGFUNCTION, callback);
+}

@@ -19,7 +19,7 @@
 struct ferry_ssh_context {
   int step;
   unsigned char *blob;
-  const unsigned char *right;
+  unsigned char *right;
   size_t length;
   EVP_PKEY *key;
 };
@@ -150,26 +150,33 @@ static inline int ferry_rsa_sign(
   return status;
 }
 
-// Logs in with the key. Anything but 0 is libssh2's error; the session must have been made by ferry_ssh_session.
-static inline int ferry_rsa_login(LIBSSH2_SESSION *session, const char *user, EVP_PKEY *key) {
+// Prepares a login with the key; `ferry_rsa_end` follows. 0, or libssh2's error.
+static inline int ferry_rsa_begin(struct ferry_ssh_context *context, EVP_PKEY *key) {
   size_t length = 0, method_length = strlen(FERRY_RSA_METHOD);
   unsigned char *right = ferry_rsa_blob(key, &length);
   unsigned char *blob = right ? (unsigned char *)malloc(length) : NULL;
-  int status = LIBSSH2_ERROR_ALLOC;
-  if (blob && length > method_length + 4) {
-    void **abstract = libssh2_session_abstract(session);
-    struct ferry_ssh_context context = {1, blob, right, length, key};
-    memcpy(blob, right, length);
-    ferry_rsa_put(blob, (const unsigned char *)FERRY_RSA_METHOD, method_length, 0);
-    *abstract = &context;
-    // libssh2 hands this address to ferry_rsa_sign as its `abstract`.
-    void *mine = &context;
-    status = libssh2_userauth_publickey(session, user, blob, length, ferry_rsa_sign, &mine);
-    *abstract = NULL;
-    // Another order of allocations than that of libssh2 1.10 would have sent a blob that is none.
-    if (context.step != 3) status = LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+  if (!blob || length <= method_length + 4) {
+    free(blob);
+    free(right);
+    return LIBSSH2_ERROR_ALLOC;
   }
-  free(blob);
-  free(right);
-  return status;
+  memcpy(blob, right, length);
+  ferry_rsa_put(blob, (const unsigned char *)FERRY_RSA_METHOD, method_length, 0);
+  *context = (struct ferry_ssh_context){1, blob, right, length, key};
+  return 0;
+}
+
+// To be repeated while it says LIBSSH2_ERROR_EAGAIN. The session must have been made by ferry_ssh_session.
+static inline int ferry_rsa_login(LIBSSH2_SESSION *session, const char *user, struct ferry_ssh_context *context) {
+  // libssh2 hands this address to ferry_rsa_sign as its `abstract`.
+  void *mine = context;
+  int status = libssh2_userauth_publickey(session, user, context->blob, context->length, ferry_rsa_sign, &mine);
+  // Another order of allocations than that of libssh2 1.10 would have sent a blob that is none.
+  return context->step == 3 ? status : LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+}
+
+static inline void ferry_rsa_end(struct ferry_ssh_context *context) {
+  free(context->blob);
+  free(context->right);
+  *context = (struct ferry_ssh_context){0, NULL, NULL, 0, NULL};
 }

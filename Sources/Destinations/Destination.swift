@@ -4,6 +4,8 @@ import NIOCore
 
 /// One customer's server with one login. Safe to use from many tasks at once; its connections are its own business.
 public protocol Destination: Sendable {
+  /// Connects and logs in if need be, and says who the server has shown itself to be.
+  func identity() async throws(DestinationError) -> ServerIdentity
   /// Asks the server where that is needed; the answer is kept.
   func capabilities() async throws(DestinationError) -> DestinationCapabilities
   /// Tries what a delivery needs, step by step, up to the first failure, and leaves nothing behind.
@@ -32,9 +34,12 @@ public protocol RemoteFile: Sendable {
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
   /// Reads the range once, in order and ahead, and gives each chunk's digest as it is known and the whole range's at
-  /// the end. `onChunk` holds the reading up for as long as it takes.
+  /// the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has returned for it. `onChunk`
+  /// holds the reading up for as long as it takes.
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ range: Range<Int64>, chunkSize: Int,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest
   /// Flushes to the server's disk where that is offered, checks the size, and renames to the final name: in one step
   /// where `atomicReplace` is. `conflict` if the name is taken and `overwrite` is false.
@@ -46,6 +51,14 @@ public protocol RemoteFile: Sendable {
 }
 
 extension RemoteFile {
+  /// Reads back what was written before.
+  public func readBack(
+    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest {
+    try await readBack(
+      range, chunkSize: chunkSize, whenWritten: { (_) async throws(DestinationError) in }, onChunk: onChunk)
+  }
+
   /// SHA-256 of what the server holds in this range.
   public func digest(of range: Range<Int64>) async throws(DestinationError) -> ContentDigest {
     try await readBack(range, chunkSize: .max) { (_) async throws(DestinationError) in }

@@ -3,7 +3,7 @@
 import Transport
 
 public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
-  /// In lower case: "sftp".
+  /// In lower case: "sftp", "ftp", "ftpes" (explicit TLS) or "ftps" (implicit TLS).
   public let scheme: String
   public let user: String
   /// A name, an IPv4 address, or an IPv6 address without brackets.
@@ -12,7 +12,9 @@ public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
   /// "/x" is absolute, "/~/x" and an absent path are below the login's home.
   public let path: RemotePath
 
-  private static let defaultPorts: [String: UInt16] = ["sftp": SSHEndpoint.defaultPort]
+  private static let defaultPorts: [String: UInt16] = [
+    "sftp": SSHEndpoint.defaultPort, "ftp": 21, "ftpes": 21, "ftps": 990,
+  ]
   static let maxLength = 8192
 
   public init(scheme: String = "sftp", user: String, host: String, port: UInt16, path: RemotePath) {

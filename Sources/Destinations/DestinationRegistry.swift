@@ -28,23 +28,33 @@ public struct DestinationSettings: Sendable {
   public var hostKeys: SSHHostKeyPolicy
   public var maxConnections: Int
   public var timeouts: SSHTimeouts
+  /// For ftp, ftpes and ftps; the others don't look at it.
+  public var ftp: FTPSettings
+  /// For sftp: whether the server may be asked to compute hashes by a shell command.
+  public var remoteHash: RemoteHashPolicy
 
   /// `maxConnections` of 0 or less means the default; more than the most is cut.
   public init(
     _ address: DestinationAddress, secrets: DestinationSecrets, hostKeys: SSHHostKeyPolicy = SSHHostKeyPolicy(),
-    maxConnections: Int = 0, timeouts: SSHTimeouts = SSHTimeouts()
+    maxConnections: Int = 0, timeouts: SSHTimeouts = SSHTimeouts(), ftp: FTPSettings = FTPSettings(),
+    remoteHash: RemoteHashPolicy = .never
   ) {
     self.address = address
     self.secrets = secrets
     self.hostKeys = hostKeys
     self.maxConnections = min(maxConnections > 0 ? maxConnections : Self.defaultConnections, Self.maxConnections)
     self.timeouts = timeouts
+    self.ftp = ftp
+    self.remoteHash = remoteHash
   }
 }
 
 public enum DestinationRegistry {
   private static let builders: [String: @Sendable (DestinationSettings) -> any Destination] = [
-    "sftp": { SFTPDestination($0) }
+    "sftp": { SFTPDestination($0, remoteHash: $0.remoteHash) },
+    "ftp": { FTPDestination($0) },  // readable on the way
+    "ftpes": { FTPDestination($0) },  // TLS by AUTH TLS
+    "ftps": { FTPDestination($0) },  // TLS from the first byte
   ]
 
   public static var schemes: [String] { builders.keys.sorted() }

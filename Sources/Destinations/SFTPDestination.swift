@@ -1,17 +1,21 @@
 // The destination behind sftp:// URLs: names, folders, free space. Bytes on their way are the business of
 // SFTPRemoteFile, trying a destination out that of SFTPProbe.
-import Crypto
 import NIOCore
 import Transport
 
 public final class SFTPDestination: Destination {
   let settings: DestinationSettings
   let pool: SFTPPool
+  private let hashing: SFTPRemoteHash?
+  private let space = SFTPFreeSpace()
+  /// From this size on a file's name is looked at before the file is sent; a smaller one finds out at the end.
+  static let smallSize: Int64 = 1 << 20
 
-  /// Connects to nothing yet.
-  public init(_ settings: DestinationSettings) {
+  /// Connects to nothing yet. `remoteHash`: whether commands may be run on the server.
+  public init(_ settings: DestinationSettings, remoteHash: RemoteHashPolicy = .never) {
     self.settings = settings
     pool = SFTPPool(settings)
+    hashing = remoteHash == .whereOffered ? SFTPRemoteHash(pool) : nil
   }
 
   public var address: DestinationAddress { settings.address }
@@ -29,10 +33,11 @@ public final class SFTPDestination: Destination {
     let extensions = try await pool.withConnection { (connection) async throws(SFTPError) in
       try await connection.extensions()
     }
+    let hashes = await hashing?.program() == nil ? [] : ["sha256"]
     return DestinationCapabilities(
       writesAtOffsets: true, atomicReplace: extensions[SFTPConnection.posixRename] != nil,
       tellsFreeSpace: extensions["statvfs@openssh.com"] != nil, flushes: extensions["fsync@openssh.com"] != nil,
-      remoteHashes: [], maxConnections: settings.maxConnections)
+      remoteHashes: hashes, maxConnections: settings.maxConnections)
   }
 
   public func probe() async -> [ProbeStep] { await SFTPProbe(settings).run() }
@@ -45,54 +50,58 @@ public final class SFTPDestination: Destination {
 
   public func create(_ path: RemotePath, size: Int64?) async throws(DestinationError) -> any RemoteFile {
     try Self.checkName(path)
-    let part = path.part.text
-    let (connection, handle, volume) = try await pool.withConnection { (connection) async throws(SFTPError) in
-      try await connection.recoverReplaced(path)
-      _ = try await connection.makeDirectories(path.parent)
-      if try await connection.attributes(of: path.text)?.isDirectory == true {
-        throw SFTPError(
-          .alreadyExists, "\(path) at \(connection.endpoint) is a folder.",
-          nextStep: "Choose another name for the file.")
-      }
-      let handle = try await connection.open(part, .create)
-      let volume = size == nil ? nil : try await connection.volume(of: part)
-      return (connection, handle, volume)
+    let folder = path.parent.text
+    let isKnownToFit = size.map { $0 == 0 || space.take($0, in: folder) } ?? true
+    let file = SFTPRemoteFile(path, pool: pool, hashing: hashing)
+    let opened = try await pool.withConnection { (connection) async throws(SFTPError) in
+      let opened = try await connection.openPart(
+        path, volumeOf: isKnownToFit ? nil : folder, lookAhead: size ?? .max > Self.smallSize)
+      file.adopt(opened.handle, of: connection)
+      return opened
     }
-    let file = SFTPRemoteFile(path, pool: pool)
-    file.adopt(handle, of: connection)
-    if let size, let volume, volume.free < size {
+    if opened.other?.isDirectory == true {
       try await file.abandon()
-      throw DestinationError(
-        .noSpace,
-        "\(path) needs \(size) bytes, and \(address.endpoint) has \(volume.free) bytes free of \(volume.size).",
-        nextStep: "Free space on the server, then start again.")
+      throw DestinationError(SFTPConnection.isAFolder(path, address.endpoint))
     }
+    if let size, let volume = opened.volume {
+      if volume.free < size {
+        try await file.abandon()
+        throw DestinationError(
+          .noSpace,
+          "\(path) needs \(size) bytes, and \(address.endpoint) has \(volume.free) bytes free of \(volume.size).",
+          nextStep: "Free space on the server, then start again.")
+      }
+      space.remember(volume, of: folder, less: size)
+    }
+    await pool.expect(size ?? 0)
     return file
   }
 
   public func reopen(_ path: RemotePath) async throws(DestinationError) -> any RemoteFile {
     try Self.checkName(path)
-    let (connection, handle) = try await pool.withConnection { (connection) async throws(SFTPError) in
+    let file = SFTPRemoteFile(path, pool: pool, hashing: hashing)
+    try await pool.withConnection { (connection) async throws(SFTPError) in
       try await connection.recoverReplaced(path)
-      return (connection, try await connection.open(path.part.text, .update))
+      file.adopt(try await connection.openReadable(path.part.text, .updateReadable, else: .update), of: connection)
     }
-    let file = SFTPRemoteFile(path, pool: pool)
-    file.adopt(handle, of: connection)
     return file
   }
 
   public func digest(of path: RemotePath) async throws(DestinationError) -> ContentDigest {
-    try await pool.withConnection { (connection) async throws(SFTPError) in
-      let handle = try await connection.open(path.text, .read)
-      do throws(SFTPError) {
-        let size = try await connection.attributes(of: handle).size ?? 0
-        let hash = try await connection.read(0..<size, from: handle, into: SHA256()) { $0.update(bufferPointer: $1) }
-        try await connection.close(handle)
-        return ContentDigest(sha256: hash.finalize())
-      } catch {
-        try? await connection.close(handle)  // the first error is the one to tell
-        throw error
+    let size = try await pool.withConnection { (connection) async throws(SFTPError) in
+      guard let found = try await connection.attributes(of: path.text) else {
+        throw SFTPStatus.missing(path.text, at: connection.endpoint)
       }
+      return found.size ?? 0
+    }
+    let reader = SFTPReader(path.text, SFTPHandles(path.text, .read), pool)
+    do throws(DestinationError) {
+      let digest = try await reader.digest(of: 0..<size, hashing)
+      await reader.handles.close()
+      return digest
+    } catch {
+      await reader.handles.close()
+      throw error
     }
   }
 
@@ -121,13 +130,45 @@ extension RemoteInfo {
 // MARK: What several of the above need of a connection
 
 extension SFTPConnection {
+  /// Makes an empty .part file, and the folders above it if they are missing: one round trip where they are there.
+  func openPart(_ path: RemotePath, volumeOf folder: String?, lookAhead: Bool) async throws(SFTPError) -> Opened {
+    // Only a server that can't replace in one step can have been left halfway.
+    if try extensions()[Self.posixRename] == nil { try await recoverReplaced(path) }
+    let other = lookAhead ? path.text : nil
+    var hasFolders = false
+    var mode = SFTPOpenMode.createReadable
+    while true {
+      do throws(SFTPError) {
+        return try await open(path.part.text, mode, volumeOf: folder, lookAt: other)
+      } catch {
+        if error.kind == .noSuchFile, !hasFolders {
+          _ = try await makeDirectories(path.parent)
+          hasFolders = true
+        } else if error.kind == .permissionDenied, mode == .createReadable {
+          mode = .create  // a folder that only takes files
+        } else {
+          throw error
+        }
+      }
+    }
+  }
+
+  func openReadable(
+    _ path: String, _ mode: SFTPOpenMode, else other: SFTPOpenMode
+  ) async throws(SFTPError) -> SFTPHandle {
+    do throws(SFTPError) { return try await open(path, mode) } catch {
+      if error.kind != .permissionDenied { throw error }
+      return try await open(path, other)
+    }
+  }
+
   /// Makes the folders that are missing and returns them, topmost first. Two that do so at once don't disturb each
   /// other.
-  func makeDirectories(_ path: RemotePath) throws(SFTPError) -> [RemotePath] {
+  func makeDirectories(_ path: RemotePath) async throws(SFTPError) -> [RemotePath] {
     var missing: [RemotePath] = []
     var folder = path
     while folder.name != nil {
-      if let found = try attributes(of: folder.text) {
+      if let found = try await attributes(of: folder.text) {
         if !found.isDirectory { throw Self.notAFolder(folder, endpoint) }
         break
       }
@@ -135,8 +176,8 @@ extension SFTPConnection {
       folder = folder.parent
     }
     for folder in missing.reversed() {
-      do throws(SFTPError) { try makeDirectory(folder.text) } catch {
-        guard isUsable, try attributes(of: folder.text)?.isDirectory == true else { throw error }
+      do throws(SFTPError) { try await makeDirectory(folder.text) } catch {
+        guard isUsable, try await attributes(of: folder.text)?.isDirectory == true else { throw error }
       }
     }
     return missing.reversed()
@@ -146,8 +187,8 @@ extension SFTPConnection {
     SFTPError(.alreadyExists, "\(path) at \(endpoint) is a file, not a folder.", nextStep: "Choose another folder.")
   }
 
-  func removeIfPresent(_ path: String) throws(SFTPError) {
-    do throws(SFTPError) { try remove(path) } catch {
+  func removeIfPresent(_ path: String) async throws(SFTPError) {
+    do throws(SFTPError) { try await remove(path) } catch {
       if error.kind != .noSuchFile { throw error }
     }
   }

@@ -1,27 +1,40 @@
-// A bounded pool of SFTP connections to one server: made when needed, reused, replaced when dead, waited for in order.
+// A bounded pool of SFTP connections to one server: made when needed, shared by many calls at once, replaced when dead.
+import Synchronization
 import Transport
 
 actor SFTPPool {
-  /// More callers than this don't wait for a connection; they are told that the destination is busy.
-  static let maxWaiting = 1024
-
-  private enum Turn: Sendable {
-    case use(SFTPConnection)
-    /// The waiter may make a connection; it is counted already.
-    case open
-  }
+  /// More calls than this at once are told that the destination is busy.
+  static let maxCalls = 1024
+  private static let callLoad = 4096
+  /// A connection with this much to do (bytes) is helped by another where that is allowed.
+  static let busyLoad = 1 << 20
+  /// One with this much isn't given more bytes while another connection is being made.
+  static let fullLoad = 8 << 20
+  /// A file gets a connection for each of these bytes from the start.
+  static let bytesPerConnection: Int64 = 16 << 20
 
   struct Lease: Sendable {
     let connection: SFTPConnection
-    /// False if it was made for this lease.
+    /// False if this is the first call on it.
     let reused: Bool
+    let load: Int
+  }
+
+  private struct Member {
+    let connection: SFTPConnection
+    var calls = 0
+    /// Bytes of the calls in progress, each call counting as some.
+    var load = 0
+    var used = false
   }
 
   private struct Waiter {
     let number: Int
-    let turn: CheckedContinuation<Result<Turn, DestinationError>, Never>
+    let turn: CheckedContinuation<DestinationError?, Never>
   }
 
+  /// Files that are being read back.
+  nonisolated let readers = Atomic<Int>(0)
   private let endpoint: SSHEndpoint
   private let login: SSHLogin
   private let timeouts: SSHTimeouts
@@ -29,11 +42,12 @@ actor SFTPPool {
   private var hostKeys: SSHHostKeyPolicy
   /// Falls below `most` while the server refuses more connections.
   private var limit: Int
-  private var idle: [SFTPConnection] = []
-  /// Idle, lent and being made.
-  private var count = 0
+  private var members: [Int: Member] = [:]
+  private var opening: [Int: SFTPConnection] = [:]
+  /// Calls that wait for a connection to be made.
   private var waiters: [Waiter] = []
   private var nextWaiter = 0
+  private var calls = 0
   private var closed = false
   /// What the last connection found.
   private(set) var server: SSHServer?
@@ -49,83 +63,127 @@ actor SFTPPool {
 
   // MARK: Lend
 
-  /// Every lease must be given back.
-  func lease() async throws(DestinationError) -> Lease {
-    if closed { throw Self.closedError(endpoint) }
-    while let connection = idle.popLast() {
-      if connection.isUsable { return Lease(connection: connection, reused: true) }
-      count -= 1
-      await connection.close()
+  /// A connection to call on, together with others: of those in `preferred` (by number) unless they are busy, else the
+  /// least busy. Every lease must be given back. `bytes`: how
+  /// many are to come.
+  func lease(preferring preferred: [Int] = [], bytes: Int = 0) async throws(DestinationError) -> Lease {
+    guard calls < Self.maxCalls else {
+      throw DestinationError(
+        .busy, "\(Self.maxCalls) calls to \(endpoint) are in progress.",
+        nextStep: "Send fewer files at once, or allow more connections.")
     }
-    if count < limit {
-      count += 1
-      return try await open()
-    }
-    return try await wait()
-  }
-
-  func giveBack(_ connection: SFTPConnection) async {
-    if connection.isUsable, !closed {
-      if waiters.isEmpty {
-        idle.append(connection)
-      } else {
-        waiters.removeFirst().turn.resume(returning: .success(.use(connection)))
+    calls += 1
+    do throws(DestinationError) {
+      while true {
+        if closed { throw Self.closedError(endpoint) }
+        if let lease = choose(preferred, bytes) { return lease }
+        if opening.isEmpty { open() }
+        try await wait()
       }
-      return
-    }
-    forget()
-    await connection.close()
-  }
-
-  private func forget() {
-    count -= 1
-    if count == 0 { limit = most }
-    if !waiters.isEmpty, count < limit {
-      count += 1
-      waiters.removeFirst().turn.resume(returning: .success(.open))
+    } catch {
+      calls -= 1
+      throw error
     }
   }
 
-  private func open() async throws(DestinationError) -> Lease {
+  private func choose(_ preferred: [Int], _ bytes: Int) -> Lease? {
+    var best: (number: Int, load: Int)?
+    for (number, member) in members {
+      guard member.connection.isUsable else {
+        remove(number)
+        continue
+      }
+      let load = member.load + (preferred.contains(number) ? 0 : Self.busyLoad / 2)
+      if load < best?.load ?? .max { best = (number, load) }
+    }
+    guard let best, var member = members[best.number] else { return nil }
+    if best.load >= Self.busyLoad { open() }
+    if bytes > 0, best.load >= Self.fullLoad, !opening.isEmpty { return nil }
+    let lease = Lease(connection: member.connection, reused: member.used, load: bytes + Self.callLoad)
+    member.used = true
+    member.load += lease.load
+    member.calls += 1
+    members[best.number] = member
+    return lease
+  }
+
+  /// `size` bytes are to come: connections that will help are made in time.
+  func expect(_ size: Int64) {
+    let wanted = min(Int64(limit), 1 + size / Self.bytesPerConnection)
+    while !closed, !members.isEmpty, Int64(members.count + opening.count) < wanted { open() }
+  }
+
+  func giveBack(_ lease: Lease) {
+    calls -= 1
+    let number = lease.connection.number
+    guard var member = members[number] else { return }
+    member.calls -= 1
+    member.load -= lease.load
+    members[number] = member
+    if !lease.connection.isUsable || (closed && member.calls == 0) { remove(number) }
+  }
+
+  /// A dead connection's other calls have failed by now, or are about to.
+  private func remove(_ number: Int) {
+    guard let member = members.removeValue(forKey: number) else { return }
+    if members.isEmpty { limit = most }
+    Task { await member.connection.close() }
+  }
+
+  // MARK: Open
+
+  private func open() {
+    guard members.count + opening.count < limit, !closed else { return }
     let connection = SFTPConnection(to: endpoint, login: login, hostKeys: hostKeys, timeouts: timeouts)
-    let outcome = await withTaskCancellationHandler {
-      do throws(SFTPError) { return Result<SSHServer, SFTPError>.success(try await connection.connect()) } catch {
-        return .failure(error)
+    opening[connection.number] = connection
+    Task {
+      do throws(SFTPError) {
+        let found = try await connection.connect()
+        await self.opened(connection, found)
+      } catch {
+        await connection.close()
+        self.failed(connection, error)
       }
-    } onCancel: {
-      connection.abort()
     }
-    switch outcome {
-    case .success(let found):
-      // A key accepted as new binds the connections that follow.
-      if found.hostKeyIsNew, hostKeys.known.isEmpty { hostKeys.known = [found.hostKey.fingerprint] }
-      server = found
-      return Lease(connection: connection, reused: false)
-    case .failure(let error):
-      await connection.close()
-      let tooMany = error.retryable && count > 1 && !Task.isCancelled
-      if tooMany { limit = max(1, count - 1) }
-      forget()
-      // Another may have come back meanwhile; to wait for it then would be to wait for nobody.
-      if tooMany, !closed { return try await lease() }
-      throw DestinationError(error)
+  }
+
+  private func opened(_ connection: SFTPConnection, _ found: SSHServer) async {
+    opening[connection.number] = nil
+    // A key accepted as new binds the connections that follow.
+    if found.hostKeyIsNew, hostKeys.known.isEmpty { hostKeys.known = [found.hostKey.fingerprint] }
+    server = found
+    if closed { return await connection.close() }
+    members[connection.number] = Member(connection: connection)
+    wake(nil)
+  }
+
+  private func failed(_ connection: SFTPConnection, _ error: SFTPError) {
+    opening[connection.number] = nil
+    // Those that are there will do. Should they all go, the server is asked again.
+    if !members.isEmpty || !opening.isEmpty {
+      limit = max(1, members.count + opening.count)
+      wake(nil)
+    } else {
+      wake(DestinationError(error))
     }
+  }
+
+  private func wake(_ error: DestinationError?) {
+    let waiting = waiters
+    waiters = []
+    for waiter in waiting { waiter.turn.resume(returning: error) }
   }
 
   // MARK: Wait
 
-  private func wait() async throws(DestinationError) -> Lease {
-    guard waiters.count < Self.maxWaiting else {
-      throw DestinationError(
-        .busy, "\(Self.maxWaiting) tasks already wait for a connection to \(endpoint).",
-        nextStep: "Send fewer files at once, or allow more connections.")
-    }
+  private func wait() async throws(DestinationError) {
     let number = nextWaiter
     nextWaiter += 1
-    let outcome = await withTaskCancellationHandler {
-      await withCheckedContinuation { (turn: CheckedContinuation<Result<Turn, DestinationError>, Never>) in
+    let error = await withTaskCancellationHandler {
+      await withCheckedContinuation { (turn: CheckedContinuation<DestinationError?, Never>) in
         if Task.isCancelled {
-          turn.resume(returning: .failure(Self.cancelledError(endpoint)))
+          turn.resume(returning: Self.cancelledError(endpoint))
+          abandonUnwanted()
         } else {
           waiters.append(Waiter(number: number, turn: turn))
         }
@@ -133,31 +191,30 @@ actor SFTPPool {
     } onCancel: {
       Task { await self.cancel(number) }
     }
-    switch outcome {
-    case .failure(let error): throw error
-    case .success(.open): return try await open()
-    case .success(.use(let connection)):
-      return Lease(connection: connection, reused: true)
-    }
+    if let error { throw error }
   }
 
   private func cancel(_ number: Int) {
     guard let index = waiters.firstIndex(where: { $0.number == number }) else { return }
-    waiters.remove(at: index).turn.resume(returning: .failure(Self.cancelledError(endpoint)))
+    waiters.remove(at: index).turn.resume(returning: Self.cancelledError(endpoint))
+    abandonUnwanted()
+  }
+
+  /// A connection that nobody waits for any more isn't made.
+  private func abandonUnwanted() {
+    if waiters.isEmpty, members.isEmpty { for connection in opening.values { connection.abort() } }
   }
 
   // MARK: Close
 
-  /// Idle connections end now, lent ones as they come back; waiters are told.
+  /// Connections without a call in progress end now, the others with their last call; those that wait are told.
   func close() async {
     closed = true
-    let waiting = waiters
-    waiters = []
-    for waiter in waiting { waiter.turn.resume(returning: .failure(Self.closedError(endpoint))) }
-    let leaving = idle
-    idle = []
-    count -= leaving.count
-    for connection in leaving { await connection.close() }
+    wake(Self.closedError(endpoint))
+    for connection in opening.values { connection.abort() }
+    let leaving = members.filter { $0.value.calls == 0 }
+    for number in leaving.keys { members[number] = nil }
+    for member in leaving.values { await member.connection.close() }
   }
 
   private static func closedError(_ endpoint: SSHEndpoint) -> DestinationError {
@@ -171,21 +228,27 @@ actor SFTPPool {
 }
 
 extension SFTPPool {
-  /// Lends a connection to `body`. One that turns out to have died while it was idle is replaced and `body` run again,
-  /// so `body` must be repeatable unless `repeatable` is false.
+  /// Tries on other connections after one that died while nobody used it.
+  private static let maxRepeats = 8
+
+  /// Lends a connection to `body`. One that turns out to have died is replaced and `body` run again, so `body` must be
+  /// repeatable unless `repeatable` is false.
   nonisolated func withConnection<Value: Sendable>(
-    repeatable: Bool = true, _ body: @Sendable (SFTPConnection) async throws(SFTPError) -> Value
+    preferring preferred: [Int] = [], bytes: Int = 0, repeatable: Bool = true,
+    _ body: @Sendable (SFTPConnection) async throws(SFTPError) -> Value
   ) async throws(DestinationError) -> Value {
+    var repeats = 0
     while true {
-      let lease = try await lease()
+      let lease = try await lease(preferring: preferred, bytes: bytes)
       do throws(SFTPError) {
         let value = try await body(lease.connection)
-        await giveBack(lease.connection)
+        await giveBack(lease)
         return value
       } catch {
-        await giveBack(lease.connection)
-        let diedIdle = lease.reused && !lease.connection.isUsable && error.kind != .timeout && !Task.isCancelled
-        if !(repeatable && diedIdle) { throw DestinationError(error) }
+        await giveBack(lease)
+        let died = lease.reused && !lease.connection.isUsable && error.kind != .timeout && !Task.isCancelled
+        repeats += 1
+        if !(repeatable && died) || repeats > Self.maxRepeats { throw DestinationError(error) }
       }
     }
   }

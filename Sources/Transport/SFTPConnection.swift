@@ -1,7 +1,6 @@
 // One SSH connection with its SFTP session, on one thread of its own. It connects step by step, sends nothing secret
-// before the host key is trusted, and after any doubt about the stream counts as dead. Its files are in
-// SFTPFiles.swift.
-import CSSH2
+// before the host key is trusted, and after any doubt about the stream counts as dead. Many calls may be in progress at
+// once: the server gets them all and answers as it likes. Its files are in SFTPFiles.swift.
 import NIOCore
 import Synchronization
 
@@ -11,15 +10,15 @@ public struct SFTPHandle: Sendable, Hashable {
   let number: UInt64
 }
 
-/// Blocking calls run on this actor's own thread. Make it, `connect()` once, use it, `close()` it.
+/// Make it, `connect()` once, use it, `close()` it.
 /// After an error of kind timeout, connectionLost or closed it stays unusable: make a new one.
 public actor SFTPConnection {
   public nonisolated let endpoint: SSHEndpoint
   /// Unlike any other connection's of this process.
   public nonisolated let number = count.wrappingAdd(1, ordering: .relaxed).newValue
   private static let count = Atomic(0)
-  /// More handles than this are refused; OpenSSH allows a few hundred.
-  public static let maxHandles = 64
+  /// More handles than this are refused; OpenSSH allows a thousand.
+  public static let maxHandles = 512
 
   private let login: SSHLogin
   private let hostKeys: SSHHostKeyPolicy
@@ -27,16 +26,16 @@ public actor SFTPConnection {
   private nonisolated let thread: SSHThread
   private nonisolated let line = Line()
 
-  var session: SSHSession?
-  var sftp: OpaquePointer?
-  var extensionChannel: SFTPExtensionChannel?
-  var offeredExtensions: [String: String]?
-  var files: [UInt64: OpenFile] = [:]
+  private(set) var session: SSHSession?
+  private var channel: SFTPChannel?
+  let commands = SSHCommands()
+  /// What the server offers beyond version 3, with versions.
+  var offeredExtensions: [String: String] = [:]
+  private var files: [UInt64: OpenFile] = [:]
   private var nextHandle: UInt64 = 1
-  private var lastUse = ContinuousClock.now
 
   struct OpenFile {
-    let raw: OpaquePointer
+    let raw: [UInt8]
     let path: String
   }
 
@@ -52,7 +51,7 @@ public actor SFTPConnection {
     self.login = login
     self.hostKeys = hostKeys
     self.timeouts = timeouts
-    thread = SSHThread(idle: timeouts.keepAlive)
+    thread = SSHThread()
   }
 
   deinit {
@@ -77,7 +76,9 @@ public actor SFTPConnection {
 
   /// Takes all steps in order; each is told to `report` as it ends, the failed one last.
   @discardableResult
-  public func connect(report: @Sendable (SSHStepReport) -> Void = { _ in }) throws(SFTPError) -> SSHServer {
+  public func connect(
+    report: @Sendable (SSHStepReport) -> Void = { _ in }
+  ) async throws(SFTPError) -> SSHServer {
     let addresses = try step(.resolve, report) { () throws(SFTPError) in
       let found = try SSHSocket.resolve(endpoint, timeout: timeouts.connect)
       return (found, found.map(\.description).joined(separator: ", "))
@@ -99,23 +100,63 @@ public actor SFTPConnection {
       let method = try session.login(login)
       return (method, method)
     }
-    try step(.sftp, report) { () throws(SFTPError) in
-      guard let sftp = libssh2_sftp_init(session.raw) else {
-        throw session.error(
-          .unsupported, "\(endpoint) started no SFTP for \(login.user)", next: "Ask the server's owner to allow SFTP.")
-      }
-      self.sftp = sftp
-      session.setTimeout(timeouts.io)
-      return ((), "version 3")
-    }
     self.session = session
-    line.state.withLock { $0.usable = !$0.aborted }
-    thread.whenIdle { [weak self] in
-      guard let self else { return }
-      Task { await self.keepAlive() }
-    }
+    try await startSFTP(session, report)
     return SSHServer(
       address: address.description, banner: session.banner, hostKey: hostKey, hostKeyIsNew: isNew, loginMethod: method)
+  }
+
+  private func startSFTP(_ session: SSHSession, _ report: @Sendable (SSHStepReport) -> Void) async throws(SFTPError) {
+    let start = ContinuousClock.now
+    do throws(SFTPError) {
+      session.startPolling(wake: thread.wake)
+      let channel = try SFTPChannel(session, ioTimeout: timeouts.io)
+      self.channel = channel
+      line.state.withLock { $0.usable = !$0.aborted }
+      let (line, commands, keepAlive) = (line, commands, timeouts.keepAlive)
+      thread.waitWith { [weak self] in
+        let idleSince = ContinuousClock.now
+        let isAnswered = commands.step()
+        let limit = isAnswered ? .zero : commands.isWaiting ? min(keepAlive, Self.commandTick) : keepAlive
+        if !channel.run(limit) {
+          line.state.withLock { $0.usable = false }
+          commands.end()
+          self?.thread.waitWith(nil)
+          return
+        }
+        guard ContinuousClock.now - idleSince >= keepAlive, let self else { return }
+        Task { await self.keepAlive() }
+      }
+      try await greet(channel)
+    } catch {
+      line.state.withLock { $0.usable = false }
+      report(SSHStepReport(step: .sftp, duration: .now - start, detail: error.message, error: error))
+      throw error
+    }
+    report(SSHStepReport(step: .sftp, duration: .now - start, detail: "version 3", error: nil))
+  }
+
+  /// How soon a command's silence is noticed.
+  private static let commandTick = Duration.milliseconds(200)
+
+  private func greet(_ channel: SFTPChannel) async throws(SFTPError) {
+    let answer = await withCheckedContinuation { (done: CheckedContinuation<SFTPChannel.Answer, Never>) in
+      channel.start { done.resume(returning: $0) }
+    }
+    var version = try reply(answer, "start SFTP").body
+    // The number was read as a request's; what follows are the extensions.
+    while let name = version.readSSHString(), let text = version.readSSHString() { offeredExtensions[name] = text }
+    guard offeredExtensions["limits@openssh.com"] != nil else { return }
+    var body = ByteBuffer()
+    body.writeSSHString("limits@openssh.com")
+    var limits = try await ask(SFTPPacket.extended, body, "tell its limits")
+    guard limits.type == SFTPPacket.extendedReply, limits.body.readInteger(as: UInt64.self) != nil,
+      let read = limits.body.readInteger(as: UInt64.self), let write = limits.body.readInteger(as: UInt64.self)
+    else { return }
+    func piece(_ limit: UInt64) -> Int {
+      limit < UInt64(SFTPPacket.plainPiece) ? SFTPPacket.plainPiece : Int(min(limit, UInt64(SFTPPacket.maxPiece)))
+    }
+    (channel.maxRead, channel.maxWrite) = (piece(read), piece(write))
   }
 
   private func step<Value>(
@@ -147,7 +188,7 @@ public actor SFTPConnection {
 
   /// The key types asked for one after the other when the first key shown isn't an expected one.
   private static let hostKeyTypes = [
-    "ssh-ed25519", "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521", "ssh-rsa",
+    "ssh-ed25519", "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521", "rsa-sha2-512,rsa-sha2-256,ssh-rsa",
   ]
 
   /// A server may own keys of several types and shows one a handshake. If that one isn't expected, the others are asked
@@ -195,26 +236,25 @@ public actor SFTPConnection {
 
   // MARK: Upkeep
 
-  /// A small question to the server. It keeps firewalls and both ends content, answers the server's own keep-alives,
-  /// and finds a dead peer while nobody waits for it.
-  private func keepAlive() {
-    guard isUsable, ContinuousClock.now - lastUse >= timeouts.keepAlive else { return }
+  /// A small question to the server. It keeps firewalls and both ends content, and finds a dead peer while nobody waits
+  /// for it.
+  private func keepAlive() async {
+    guard isUsable else { return }
     // The outcome is kept in `isUsable`; nobody is there to be told.
-    _ = try? attributes(of: ".")
+    _ = try? await attributes(of: ".")
   }
 
-  /// Closes handles and connection, and ends the thread. Never fails; calling it again does nothing.
+  /// Closes the connection, and with it every handle, and ends the thread. Never fails; calling it again does nothing.
   public func close() {
     let graceful = isUsable
     line.state.withLock { $0.usable = false }
     if !graceful { line.state.withLock { $0.socket?.shutdown() } }
-    session?.setTimeout(.seconds(2))
-    for file in files.values { libssh2_sftp_close_handle(file.raw) }
+    thread.waitWith(nil)
+    commands.end()
+    channel?.end()
     files = [:]
-    extensionChannel = nil
-    if let sftp { libssh2_sftp_shutdown(sftp) }
-    sftp = nil
     if graceful { session?.sayGoodbye() }
+    channel = nil
     session = nil
     line.state.withLock { $0.socket = nil }
     thread.stop()
@@ -222,36 +262,27 @@ public actor SFTPConnection {
 
   // MARK: For the operations
 
-  /// The live session and SFTP, or why there is none.
-  func live() throws(SFTPError) -> (SSHSession, OpaquePointer) {
-    guard isUsable, let session, let sftp else {
-      throw SFTPError(.closed, "The connection to \(endpoint) is closed.", nextStep: "Connect again.")
-    }
-    lastUse = ContinuousClock.now
-    return (session, sftp)
+  var closed: SFTPError {
+    SFTPError(.closed, "The connection to \(endpoint) is closed.", nextStep: "Connect again.")
   }
 
-  /// The error of the SFTP call that just failed. Anything but a status from the server leaves the stream in doubt.
-  func failure(_ action: String) -> SFTPError {
-    guard let session, let sftp else {
-      return SFTPError(.closed, "The connection to \(endpoint) is closed.", nextStep: "Connect again.")
-    }
-    if session.lastError().code == LIBSSH2_ERROR_SFTP_PROTOCOL {
-      let status = UInt(libssh2_sftp_last_error(sftp))
-      if status != 0 { return SFTPStatus.error(status, action: action, at: endpoint.description) }
-    }
-    line.state.withLock { $0.usable = false }
-    var error = session.error(.connectionLost, "\(endpoint) couldn't \(action)", next: "Try again.")
-    if error.kind == .failure { error.kind = .connectionLost }
-    return error
+  func live() throws(SFTPError) -> SFTPChannel {
+    guard isUsable, let channel else { throw closed }
+    return channel
   }
 
-  func register(_ raw: OpaquePointer, path: String) -> SFTPHandle {
+  /// The stream is in doubt: no call is to be made on it any more.
+  func giveUp() { line.state.withLock { $0.usable = false } }
+
+  func register(_ raw: [UInt8], path: String) -> SFTPHandle {
     let number = nextHandle
     nextHandle += 1
     files[number] = OpenFile(raw: raw, path: path)
     return SFTPHandle(connection: self.number, number: number)
   }
+
+  func forget(_ handle: SFTPHandle) { files[handle.number] = nil }
+  var openFiles: Int { files.count }
 
   func file(_ handle: SFTPHandle) throws(SFTPError) -> OpenFile {
     guard handle.connection == number, let file = files[handle.number] else {

@@ -16,7 +16,7 @@ public struct SFTPError: Error, Sendable, Equatable, CustomStringConvertible {
   public var message: String
   /// One sentence: what to do next.
   public var nextStep: String
-  /// The name of the server's or libssh2's own code ("SSH_FX_PERMISSION_DENIED", "LIBSSH2_ERROR_TIMEOUT"); empty if
+  /// The name of the server's or the library's own code ("SSH_FX_PERMISSION_DENIED", "ETIMEDOUT"); empty if
   /// none.
   public var providerCode: String
   /// True if the same call may succeed later without anybody changing anything.
@@ -44,9 +44,12 @@ public struct SFTPError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The status codes of SFTP (draft-ietf-secsh-filexfer-02 section 7, and the later drafts' numbers above 8).
-enum SFTPStatus {
+public enum SFTPStatus {
+  static let ok: UInt = 0
+  static let endOfFile: UInt = 1
   static let noSuchFile: UInt = 2
   static let failure: UInt = 4
+  static let badMessage: UInt = 5
   static let unsupported: UInt = 8
 
   static func name(_ code: UInt) -> String {
@@ -59,6 +62,10 @@ enum SFTPStatus {
       "SSH_FX_LINK_LOOP",
     ]
     return code < UInt(names.count) ? names[Int(code)] : "SSH_FX_\(code)"
+  }
+
+  public static func missing(_ path: String, at server: SSHEndpoint) -> SFTPError {
+    error(noSuchFile, action: "open \(path)", at: server.description)
   }
 
   /// The error of a status that the server answered to `action` ("write /in/a.part").

@@ -1,7 +1,5 @@
-// The SFTP operations of a connection: attributes, folders, whole-buffer writes and deep reads at 64-bit offsets,
-// renames. Paths are passed to the server as they are (UTF-8): what a safe path is, is the business of the Destinations
-// library.
-import CSSH2
+// The SFTP operations of a connection: attributes, folders, renames. Reading and writing are in SFTPContents.swift.
+// Paths are passed to the server as they are (UTF-8): what a safe path is, is the business of the Destinations library.
 import NIOCore
 
 /// What a server says of a file. A field is nil if the server left it out.
@@ -17,19 +15,11 @@ public struct SFTPAttributes: Sendable, Equatable {
     self.modified = modified
   }
 
-  private func isType(_ type: Int32) -> Bool {
-    permissions.map { Int32($0) & LIBSSH2_SFTP_S_IFMT == type } ?? false
-  }
-  public var isDirectory: Bool { isType(LIBSSH2_SFTP_S_IFDIR) }
-  public var isRegularFile: Bool { isType(LIBSSH2_SFTP_S_IFREG) }
-  public var isSymbolicLink: Bool { isType(LIBSSH2_SFTP_S_IFLNK) }
-
-  init(_ raw: LIBSSH2_SFTP_ATTRIBUTES) {
-    func has(_ flag: Int32) -> Bool { raw.flags & UInt(flag) != 0 }
-    size = has(LIBSSH2_SFTP_ATTR_SIZE) ? Int64(clamping: raw.filesize) : nil
-    permissions = has(LIBSSH2_SFTP_ATTR_PERMISSIONS) ? UInt32(truncatingIfNeeded: raw.permissions) : nil
-    modified = has(LIBSSH2_SFTP_ATTR_ACMODTIME) ? Int64(clamping: raw.mtime) : nil
-  }
+  /// The file type bits of st_mode(2), as every server sends them.
+  private func isType(_ type: UInt32) -> Bool { permissions.map { $0 & 0o170000 == type } ?? false }
+  public var isDirectory: Bool { isType(0o040000) }
+  public var isRegularFile: Bool { isType(0o100000) }
+  public var isSymbolicLink: Bool { isType(0o120000) }
 }
 
 public struct SFTPDirectoryEntry: Sendable, Equatable {
@@ -44,257 +34,182 @@ public struct SFTPVolume: Sendable, Equatable {
   public var size: Int64
 }
 
-public enum SFTPOpenMode: Sendable {
-  case read
-  /// Makes the file, or empties the one that is there.
-  case create
-  /// Makes the file and fails if there is one.
-  case createNew
-  /// Opens a file that must be there, and leaves its bytes.
-  case update
-
-  var flags: UInt {
-    switch self {
-    case .read: UInt(LIBSSH2_FXF_READ)
-    case .create: UInt(LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_TRUNC)
-    case .createNew: UInt(LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_EXCL)
-    case .update: UInt(LIBSSH2_FXF_WRITE)
-    }
-  }
-}
-
 extension SFTPConnection {
-  /// What libssh2 is handed at once: it keeps this much in flight, in packets of 30,000 bytes.
-  static let writeWindow = 1 << 20
-  /// One read call's buffer; libssh2 asks ahead for four times as much.
-  static let readWindow = 256 << 10
+  public static let posixRename = "posix-rename@openssh.com"
+  static let statVFS = "statvfs@openssh.com"
+  static let fsync = "fsync@openssh.com"
   /// A longer listing than this is refused.
   public static let maxDirectoryEntries = 100_000
+
+  /// The extensions that the server offers, with their versions.
+  public func extensions() throws(SFTPError) -> [String: String] {
+    if !isUsable { throw closed }
+    return offeredExtensions
+  }
+
+  func body(_ paths: String...) -> ByteBuffer {
+    var body = ByteBuffer()
+    for path in paths { body.writeSSHString(path) }
+    return body
+  }
 
   // MARK: Attributes
 
   /// Nil if there is no such file. `followLinks: false` is lstat.
-  public func attributes(of path: String, followLinks: Bool = true) throws(SFTPError) -> SFTPAttributes? {
-    let (_, sftp) = try live()
-    var raw = LIBSSH2_SFTP_ATTRIBUTES()
-    let kind = followLinks ? LIBSSH2_SFTP_STAT : LIBSSH2_SFTP_LSTAT
-    if libssh2_sftp_stat_ex(sftp, path, UInt32(path.utf8.count), kind, &raw) == 0 { return SFTPAttributes(raw) }
-    let error = failure("look at \(path)")
-    if error.kind == .noSuchFile { return nil }
-    throw error
+  public func attributes(of path: String, followLinks: Bool = true) async throws(SFTPError) -> SFTPAttributes? {
+    let type = followLinks ? SFTPPacket.stat : SFTPPacket.lstat
+    let reply = try await ask(type, body(path), "look at \(path)")
+    if reply.status == SFTPStatus.noSuchFile { return nil }
+    return try attributes(reply, "look at \(path)")
   }
 
-  public func attributes(of handle: SFTPHandle) throws(SFTPError) -> SFTPAttributes {
-    _ = try live()
+  public func attributes(of handle: SFTPHandle) async throws(SFTPError) -> SFTPAttributes {
     let file = try file(handle)
-    var raw = LIBSSH2_SFTP_ATTRIBUTES()
-    guard libssh2_sftp_fstat_ex(file.raw, &raw, 0) == 0 else { throw failure("look at \(file.path)") }
-    return SFTPAttributes(raw)
+    var body = ByteBuffer()
+    body.writeSSHBytes(file.raw)
+    return try attributes(try await ask(SFTPPacket.fstat, body, "look at \(file.path)"), "look at \(file.path)")
+  }
+
+  private func attributes(_ reply: SFTPReply, _ action: String) throws(SFTPError) -> SFTPAttributes {
+    if let attributes = attributes(reply) { return attributes }
+    throw refusal(reply.status, action)
+  }
+
+  /// Nil if the reply is none with attributes.
+  func attributes(_ reply: SFTPReply) -> SFTPAttributes? {
+    var body = reply.body
+    return reply.type == SFTPPacket.attributes ? body.readSFTPAttributes() : nil
   }
 
   /// Seconds since 1970, 32 bits wide in SFTP version 3.
-  public func setModified(_ seconds: UInt32, of path: String) throws(SFTPError) {
-    let (_, sftp) = try live()
-    var raw = LIBSSH2_SFTP_ATTRIBUTES()
-    raw.flags = UInt(LIBSSH2_SFTP_ATTR_ACMODTIME)
-    raw.atime = UInt(seconds)
-    raw.mtime = UInt(seconds)
-    guard libssh2_sftp_stat_ex(sftp, path, UInt32(path.utf8.count), LIBSSH2_SFTP_SETSTAT, &raw) == 0 else {
-      throw failure("set the time of \(path)")
-    }
+  public func setModified(_ seconds: UInt32, of path: String) async throws(SFTPError) {
+    var body = body(path)
+    for number: UInt32 in [8, seconds, seconds] { body.writeInteger(number) }
+    try await order(SFTPPacket.setstat, body, "set the time of \(path)")
   }
 
   /// Cuts or stretches the file to `size` bytes.
-  public func truncate(_ handle: SFTPHandle, to size: Int64) throws(SFTPError) {
-    _ = try live()
+  public func truncate(_ handle: SFTPHandle, to size: Int64) async throws(SFTPError) {
     let file = try file(handle)
-    var raw = LIBSSH2_SFTP_ATTRIBUTES()
-    raw.flags = UInt(LIBSSH2_SFTP_ATTR_SIZE)
-    raw.filesize = UInt64(max(0, size))
-    guard libssh2_sftp_fstat_ex(file.raw, &raw, 1) == 0 else { throw failure("cut \(file.path)") }
+    var body = ByteBuffer()
+    body.writeSSHBytes(file.raw)
+    body.writeInteger(UInt32(1))
+    body.writeInteger(UInt64(max(0, size)))
+    try await order(SFTPPacket.fsetstat, body, "cut \(file.path)")
   }
 
-  public func realPath(of path: String) throws(SFTPError) -> String {
-    let (_, sftp) = try live()
-    let maxPath = 4096
-    var buffer = [CChar](repeating: 0, count: maxPath)
-    let count = libssh2_sftp_symlink_ex(
-      sftp, path, UInt32(path.utf8.count), &buffer, UInt32(maxPath), LIBSSH2_SFTP_REALPATH)
-    guard count >= 0 else { throw failure("resolve \(path)") }
-    return String(decoding: buffer.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  public func realPath(of path: String) async throws(SFTPError) -> String {
+    let reply = try await ask(SFTPPacket.realPath, body(path), "resolve \(path)")
+    var body = reply.body
+    guard reply.type == SFTPPacket.name, body.readInteger(as: UInt32.self) == 1, let name = body.readSSHString() else {
+      throw refusal(reply.status, "resolve \(path)")
+    }
+    return name
   }
 
   /// Nil if the server doesn't offer statvfs@openssh.com.
-  public func volume(of path: String) throws(SFTPError) -> SFTPVolume? {
-    let (_, sftp) = try live()
-    var raw = LIBSSH2_SFTP_STATVFS()
-    guard libssh2_sftp_statvfs(sftp, path, path.utf8.count, &raw) == 0 else {
-      let error = failure("tell the free space at \(path)")
-      if error.kind == .unsupported { return nil }
-      throw error
-    }
+  public func volume(of path: String) async throws(SFTPError) -> SFTPVolume? {
+    guard offeredExtensions[Self.statVFS] != nil else { return nil }
+    let request = volumeRequest(path)
+    let reply = try await ask(request.type, request.body, request.action)
+    if reply.status == SFTPStatus.unsupported { return nil }
+    guard let volume = volume(reply) else { throw refusal(reply.status, request.action) }
+    return volume
+  }
+
+  func volumeRequest(_ path: String) -> Request {
+    Request(type: SFTPPacket.extended, body: body(Self.statVFS, path), action: "tell the free space at \(path)")
+  }
+
+  /// Nil if the reply is none of statvfs@openssh.com: f_bsize, f_frsize, f_blocks, f_bfree, f_bavail and more.
+  func volume(_ reply: SFTPReply) -> SFTPVolume? {
+    var body = reply.body
+    guard reply.type == SFTPPacket.extendedReply, body.readInteger(as: UInt64.self) != nil,
+      let unit = body.readInteger(as: UInt64.self), let blocks = body.readInteger(as: UInt64.self),
+      body.readInteger(as: UInt64.self) != nil, let available = body.readInteger(as: UInt64.self)
+    else { return nil }
     func bytes(_ blocks: UInt64) -> Int64 {
-      let (product, overflow) = blocks.multipliedReportingOverflow(by: max(raw.f_frsize, 1))
+      let (product, overflow) = blocks.multipliedReportingOverflow(by: max(unit, 1))
       return overflow ? .max : Int64(clamping: product)
     }
-    return SFTPVolume(free: bytes(raw.f_bavail), size: bytes(raw.f_blocks))
+    return SFTPVolume(free: bytes(available), size: bytes(blocks))
   }
 
   // MARK: Folders and names
 
-  public func makeDirectory(_ path: String, permissions: Int = 0o755) throws(SFTPError) {
-    let (_, sftp) = try live()
-    guard libssh2_sftp_mkdir_ex(sftp, path, UInt32(path.utf8.count), permissions) == 0 else {
-      throw failure("make the folder \(path)")
-    }
+  public func makeDirectory(_ path: String, permissions: UInt32 = 0o755) async throws(SFTPError) {
+    var body = body(path)
+    body.writeInteger(UInt32(4))
+    body.writeInteger(permissions)
+    try await order(SFTPPacket.makeFolder, body, "make the folder \(path)")
   }
 
-  public func removeDirectory(_ path: String) throws(SFTPError) {
-    let (_, sftp) = try live()
-    guard libssh2_sftp_rmdir_ex(sftp, path, UInt32(path.utf8.count)) == 0 else {
-      throw failure("remove the folder \(path)")
-    }
+  public func removeDirectory(_ path: String) async throws(SFTPError) {
+    try await order(SFTPPacket.removeFolder, body(path), "remove the folder \(path)")
   }
 
-  public func remove(_ path: String) throws(SFTPError) {
-    let (_, sftp) = try live()
-    guard libssh2_sftp_unlink_ex(sftp, path, UInt32(path.utf8.count)) == 0 else { throw failure("remove \(path)") }
+  public func remove(_ path: String) async throws(SFTPError) {
+    try await order(SFTPPacket.remove, body(path), "remove \(path)")
   }
 
   /// SSH_FXP_RENAME. OpenSSH never replaces a file by it (SSH_FX_FAILURE if `target` exists); other servers may.
-  public func rename(_ source: String, to target: String) throws(SFTPError) {
-    let (_, sftp) = try live()
-    let status = libssh2_sftp_rename_ex(
-      sftp, source, UInt32(source.utf8.count), target, UInt32(target.utf8.count), 0)
-    guard status == 0 else { throw failure("rename \(source) to \(target)") }
+  public func rename(_ source: String, to target: String) async throws(SFTPError) {
+    try await order(SFTPPacket.rename, body(source, target), "rename \(source) to \(target)")
+  }
+
+  /// Renames in one step, over a `target` that may exist. Throws `unsupported` if the server has no
+  /// posix-rename@openssh.com.
+  public func replace(_ target: String, with source: String) async throws(SFTPError) {
+    let action = "rename \(source) over \(target)"
+    guard offeredExtensions[Self.posixRename] != nil else { throw refusal(SFTPStatus.unsupported, action) }
+    try await order(SFTPPacket.extended, body(Self.posixRename, source, target), action)
   }
 
   /// Without "." and "..".
-  public func list(_ path: String) throws(SFTPError) -> [SFTPDirectoryEntry] {
-    let (_, sftp) = try live()
-    guard let directory = libssh2_sftp_open_ex(
-      sftp, path, UInt32(path.utf8.count), 0, 0, LIBSSH2_SFTP_OPENDIR)
-    else { throw failure("list \(path)") }
-    defer { libssh2_sftp_close_handle(directory) }
-    let maxName = 4096
-    var name = [CChar](repeating: 0, count: maxName)
+  public func list(_ path: String) async throws(SFTPError) -> [SFTPDirectoryEntry] {
+    let action = "list \(path)"
+    let raw = try handle(try await ask(SFTPPacket.openFolder, body(path), action), action)
+    var body = ByteBuffer()
+    body.writeSSHBytes(raw)
+    do throws(SFTPError) {
+      var entries: [SFTPDirectoryEntry] = []
+      while true {
+        let reply = try await ask(SFTPPacket.readFolder, body, action)
+        if reply.status == SFTPStatus.endOfFile { break }
+        try entries.append(contentsOf: names(reply, action))
+        guard entries.count <= Self.maxDirectoryEntries else {
+          throw SFTPError(
+            .failure, "The folder \(path) at \(endpoint) has more than \(Self.maxDirectoryEntries) entries.",
+            nextStep: "Choose a smaller folder.")
+        }
+      }
+      try await order(SFTPPacket.close, body, action)
+      return entries
+    } catch {
+      try? await order(SFTPPacket.close, body, action)  // the first error is the one to tell
+      throw error
+    }
+  }
+
+  private func names(_ reply: SFTPReply, _ action: String) throws(SFTPError) -> [SFTPDirectoryEntry] {
+    var body = reply.body
+    guard reply.type == SFTPPacket.name, let count = body.readInteger(as: UInt32.self) else {
+      throw refusal(reply.status, action)
+    }
     var entries: [SFTPDirectoryEntry] = []
-    while true {
-      var raw = LIBSSH2_SFTP_ATTRIBUTES()
-      let count = libssh2_sftp_readdir_ex(directory, &name, maxName, nil, 0, &raw)
-      guard count >= 0 else { throw failure("list \(path)") }
-      if count == 0 { return entries }
-      let text = String(decoding: name.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      if text == "." || text == ".." { continue }
-      guard entries.count < Self.maxDirectoryEntries else {
-        throw SFTPError(
-          .failure, "The folder \(path) at \(endpoint) has more than \(Self.maxDirectoryEntries) entries.",
-          nextStep: "Choose a smaller folder.")
-      }
-      entries.append(SFTPDirectoryEntry(name: text, attributes: SFTPAttributes(raw)))
+    for _ in 0..<count {
+      guard let name = body.readSSHString(), body.readSSHBytes() != nil, let attributes = body.readSFTPAttributes()
+      else { throw refusal(nil, action) }
+      if name != ".", name != ".." { entries.append(SFTPDirectoryEntry(name: name, attributes: attributes)) }
     }
+    return entries
   }
 
-  // MARK: File contents
-
-  public func open(_ path: String, _ mode: SFTPOpenMode, permissions: Int = 0o644) throws(SFTPError) -> SFTPHandle {
-    let (_, sftp) = try live()
-    guard files.count < Self.maxHandles else {
-      throw SFTPError(
-        .failure, "More than \(Self.maxHandles) files are open on one connection to \(endpoint).",
-        nextStep: "Close some first.")
+  func handle(_ reply: SFTPReply, _ action: String) throws(SFTPError) -> [UInt8] {
+    var body = reply.body
+    guard reply.type == SFTPPacket.handle, let handle = body.readSSHBytes() else {
+      throw refusal(reply.status, action)
     }
-    let raw = libssh2_sftp_open_ex(
-      sftp, path, UInt32(path.utf8.count), mode.flags, permissions, LIBSSH2_SFTP_OPENFILE)
-    guard let raw else { throw failure("open \(path)") }
-    return register(raw, path: path)
-  }
-
-  /// Some servers tell only here that the last bytes found no room.
-  public func close(_ handle: SFTPHandle) throws(SFTPError) {
-    let file = try file(handle)
-    files[handle.number] = nil
-    guard libssh2_sftp_close_handle(file.raw) == 0 else { throw failure("close \(file.path)") }
-  }
-
-  /// Returns once the server has acknowledged every byte.
-  public func write(_ bytes: ByteBuffer, at offset: Int64, to handle: SFTPHandle) throws(SFTPError) {
-    _ = try live()
-    let file = try file(handle)
-    libssh2_sftp_seek64(file.raw, UInt64(offset))
-    let left = bytes.withUnsafeReadableBytes { source in
-      var left = source
-      while !left.isEmpty {
-        let start = left.bindMemory(to: CChar.self).baseAddress
-        let count = libssh2_sftp_write(file.raw, start, min(left.count, Self.writeWindow))
-        if count <= 0 { break }
-        left = UnsafeRawBufferPointer(rebasing: left.dropFirst(count))
-      }
-      return left.count
-    }
-    guard left > 0 else { return }
-    let error = failure("write to \(file.path)")
-    guard error.kind == .failure else { throw error }
-    throw try explain(error, unwritten: left, path: file.path)
-  }
-
-  /// OpenSSH answers a full disk with a plain SSH_FX_FAILURE: the free space tells which it was.
-  private func explain(_ error: SFTPError, unwritten: Int, path: String) throws(SFTPError) -> SFTPError {
-    guard let volume = try volume(of: path), volume.free < Int64(unwritten) else { return error }
-    return SFTPError(
-      .noSpace, "\(endpoint) couldn't write to \(path): its disk has \(volume.free) bytes free of \(volume.size).",
-      nextStep: "Free space on the server, then start again.", providerCode: error.providerCode)
-  }
-
-  /// Reads `range` in pieces and folds them into `state`, with reads in flight ahead of the piece at hand. The piece's
-  /// memory is only lent for the call. Ranges that follow each other on one handle keep the reads ahead. A file that
-  /// ends early throws.
-  public func read<State: Sendable>(
-    _ range: Range<Int64>, from handle: SFTPHandle, into state: State,
-    _ body: @Sendable (inout State, UnsafeRawBufferPointer) -> Void
-  ) throws(SFTPError) -> State {
-    _ = try live()
-    let file = try file(handle)
-    var state = state
-    if libssh2_sftp_tell64(file.raw) != UInt64(range.lowerBound) {
-      libssh2_sftp_seek64(file.raw, UInt64(range.lowerBound))
-    }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readWindow, alignment: 16)
-    defer { buffer.deallocate() }
-    var left = Int64(range.count)
-    while left > 0 {
-      if Task.isCancelled {
-        throw SFTPError(.cancelled, "Reading \(file.path) was cancelled.", nextStep: "Start it again if it is wanted.")
-      }
-      let want = Int(min(left, Int64(Self.readWindow)))
-      let count = libssh2_sftp_read(file.raw, buffer.bindMemory(to: CChar.self).baseAddress, want)
-      guard count >= 0 else { throw failure("read \(file.path)") }
-      guard count > 0 else {
-        throw SFTPError(
-          .failure, "The file \(file.path) at \(endpoint) ends \(left) bytes short of \(range.upperBound).",
-          nextStep: "Send the missing part again.", providerCode: "SSH_FX_EOF")
-      }
-      body(&state, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      left -= Int64(count)
-    }
-    return state
-  }
-
-  /// Reads the bytes of `range` that the file has: fewer at its end.
-  public func read(_ range: Range<Int64>, from handle: SFTPHandle) throws(SFTPError) -> ByteBuffer {
-    let size = try attributes(of: handle).size ?? range.upperBound
-    let present = range.clamped(to: 0..<max(size, 0))
-    let empty = ByteBuffer()
-    return try read(present, from: handle, into: empty) { bytes, piece in bytes.writeBytes(piece) }
-  }
-
-  /// False if the server doesn't offer fsync@openssh.com.
-  public func flush(_ handle: SFTPHandle) throws(SFTPError) -> Bool {
-    _ = try live()
-    let file = try file(handle)
-    if libssh2_sftp_fsync(file.raw) == 0 { return true }
-    let error = failure("flush \(file.path)")
-    if error.kind == .unsupported { return false }
-    throw error
+    return Array(handle.readableBytesView)
   }
 }

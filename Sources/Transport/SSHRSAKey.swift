@@ -56,11 +56,3 @@ final class SSHRSAKey {
       numbers[0], numbers[0].count, numbers[1], numbers[1].count, numbers[2], numbers[2].count)
   }
 }
-
-extension ByteBuffer {
-  /// A "string" of RFC 4251 section 5.
-  fileprivate mutating func readSSHBytes() -> ByteBuffer? {
-    guard let length = readInteger(as: UInt32.self) else { return nil }
-    return readSlice(length: Int(length))
-  }
-}

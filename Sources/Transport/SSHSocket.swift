@@ -40,7 +40,7 @@ extension SSHSocket {
   /// to itself.
   static func resolve(_ endpoint: SSHEndpoint, timeout: Duration) throws(SFTPError) -> [SocketAddress] {
     let answer = Answer()
-    let started = POSIXThread.detach { answer.give(lookUp(endpoint)) }
+    let started = POSIXThread.detach { answer.give(lookUp(endpoint)) } != nil
     guard started, let (code, addresses) = answer.wait(timeout) else {
       throw SFTPError(
         .resolve, "The name \(endpoint.host) couldn't be looked up within \(timeout).",

@@ -1,36 +1,34 @@
 // One thread that runs one actor's jobs, so that the actor may block in libssh2 without holding up Swift's shared pool
-// or an event loop. It knows nothing of SSH.
+// or an event loop. Between jobs it waits for the network, in a way that the next job ends. It knows nothing of SSH.
+import CSSH2
 import Glibc
 
 /// A serial executor on a thread of its own. The thread starts with the first job and ends after `stop()` once no job
-/// is left. `@unchecked Sendable`: `lock` guards every stored variable; the conditions' memory lives as long as the
-/// object.
-final class SSHThread: SerialExecutor, @unchecked Sendable {
+/// is left. `@unchecked Sendable`: `lock` guards every stored variable; its memory lives as long as the object.
+public final class SSHThread: SerialExecutor, @unchecked Sendable {
+  /// An eventfd(2): readable when a job came while the thread waited.
+  let wake: Int32
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
-  private let wake: UnsafeMutablePointer<pthread_cond_t>
-  private let idle: Duration
   private var jobs: [UnownedJob] = []
-  private var running = false
+  private var thread: pthread_t?
+  private var waiting = false
   private var stopping = false
+  private let idle: Duration?
   private var onIdle: (@Sendable () -> Void)?
+  private var wait: (@Sendable () -> Void)?
 
-  init(idle: Duration) {
+  public init(idle: Duration? = nil) {
     self.idle = idle
+    wake = ferry_wake_make()
+    precondition(wake >= 0, "the system refused to make an eventfd for an SFTP connection")
     lock = .allocate(capacity: 1)
-    wake = .allocate(capacity: 1)
     pthread_mutex_init(lock, nil)
-    var attributes = pthread_condattr_t()
-    pthread_condattr_init(&attributes)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    pthread_cond_init(wake, &attributes)
-    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
-    pthread_cond_destroy(wake)
     pthread_mutex_destroy(lock)
-    wake.deallocate()
     lock.deallocate()
+    close(wake)
   }
 
   /// Called on the thread each time no job came for the `idle` duration. Must not block.
@@ -38,24 +36,35 @@ final class SSHThread: SerialExecutor, @unchecked Sendable {
     locked { onIdle = body }
   }
 
+  /// Called on the thread whenever it has no job, to wait for something more than jobs. It must return once `wake` is
+  /// readable, and after anything that made a job. Nil: the thread waits for jobs alone.
+  func waitWith(_ wait: (@Sendable () -> Void)?) {
+    locked { self.wait = wait }
+  }
+
   /// Lets the thread end once its jobs are done. A job that comes later starts it anew for as long as it takes.
-  func stop() {
+  public func stop() {
     locked {
       stopping = true
+      wait = nil
       onIdle = nil
-      pthread_cond_signal(wake)
+      if waiting { signal() }
     }
   }
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     locked {
       jobs.append(job)
-      if running { pthread_cond_signal(wake) } else { start() }
+      if let thread {
+        if waiting, pthread_equal(thread, pthread_self()) == 0 { signal() }
+      } else {
+        start()
+      }
     }
   }
 
-  func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
   private func locked(_ body: () -> Void) {
     pthread_mutex_lock(lock)
@@ -63,12 +72,13 @@ final class SSHThread: SerialExecutor, @unchecked Sendable {
     pthread_mutex_unlock(lock)
   }
 
+  private func signal() { ferry_wake_signal(wake) }
+
   /// With the lock held. Without a thread no job could ever run, so a refusal of the system to make one ends the
   /// process.
   private func start() {
-    let started = POSIXThread.detach { self.run() }
-    precondition(started, "the system refused to start a thread for an SFTP connection")
-    running = true
+    thread = POSIXThread.detach { self.run() }
+    precondition(thread != nil, "the system refused to start a thread for an SFTP connection")
   }
 
   private func run() {
@@ -82,15 +92,24 @@ final class SSHThread: SerialExecutor, @unchecked Sendable {
         pthread_mutex_lock(lock)
       }
       if stopping { break }
-      var until = Self.now(plus: idle)
-      if pthread_cond_timedwait(wake, lock, &until) == ETIMEDOUT, jobs.isEmpty, let tick = onIdle {
-        pthread_mutex_unlock(lock)
-        tick()
-        pthread_mutex_lock(lock)
-      }
+      let (wait, tick) = (wait, onIdle)
+      waiting = true
+      pthread_mutex_unlock(lock)
+      if let wait { wait() } else if !waitForJob() { tick?() }
+      pthread_mutex_lock(lock)
+      waiting = false
     }
-    running = false
+    thread = nil
     pthread_mutex_unlock(lock)
+  }
+
+  /// False if none came for the `idle` duration.
+  private func waitForJob() -> Bool {
+    var poll = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+    let limit = idle.map { Int32(clamping: SSHTimeouts.milliseconds($0)) } ?? -1
+    let isWoken = Glibc.poll(&poll, 1, limit) != 0
+    ferry_wake_drain(wake)
+    return isWoken
   }
 
   static func now(plus duration: Duration) -> timespec {
@@ -110,8 +129,9 @@ enum POSIXThread {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
-  /// False if the system refused to make one.
-  static func detach(_ run: @escaping @Sendable () -> Void) -> Bool {
+  /// Nil if the system refused to make one.
+  @discardableResult
+  static func detach(_ run: @escaping @Sendable () -> Void) -> pthread_t? {
     let body = Unmanaged.passRetained(Body(run))
     var thread = pthread_t()
     let status = pthread_create(&thread, nil, { raw in
@@ -120,9 +140,9 @@ enum POSIXThread {
     }, body.toOpaque())
     guard status == 0 else {
       body.release()
-      return false
+      return nil
     }
     pthread_detach(thread)
-    return true
+    return thread
   }
 }

@@ -27,6 +27,16 @@ import Testing
     #expect(try DestinationAddress(address.description) == address)
   }
 
+  @Test("each scheme has its own port, which is not written", arguments: [
+    ("ftp://u@h/x", 21), ("ftpes://u@h/x", 21), ("ftps://u@h/x", 990), ("sftp://u@h/x", 22),
+  ] as [(String, UInt16)])
+  func ports(url: String, port: UInt16) throws {
+    let address = try DestinationAddress(url)
+    #expect(address.port == port)
+    #expect(address.description == url)
+    #expect(DestinationRegistry.schemes.contains(address.scheme))
+  }
+
   @Test("an IPv6 address stands in brackets")
   func ipv6() throws {
     let address = try DestinationAddress("sftp://u@[::1]:2022/a")

@@ -79,6 +79,7 @@ enum PasswordUser {
     Key(kind: ["-t", "ecdsa"], passphrase: ""), Key(kind: ["-t", "ecdsa", "-m", "PEM"], passphrase: "secret phrase"),
     Key(kind: ["-t", "rsa", "-m", "PEM"], passphrase: ""), Key(kind: ["-t", "rsa", "-m", "PEM"], passphrase: "secret"),
     Key(kind: ["-t", "rsa", "-m", "PKCS8"], passphrase: "secret"), Key(kind: ["-t", "rsa"], passphrase: ""),
+    Key(kind: ["-t", "ecdsa", "-b", "521"], passphrase: ""),
   ])
   func keys(key: Key) async throws {
     let server = try OpenSSHServer()
@@ -110,6 +111,18 @@ enum PasswordUser {
       #expect(error?.kind == .loginRefused)
       #expect(error?.message.contains("couldn't be read") == true, "\(String(describing: error))")
     }
+  }
+
+  @Test("a server that wants a key and a password gets both")
+  func keyAndPassword() async throws {
+    try PasswordUser.ensure()
+    let server = try OpenSSHServer(settings: ["AuthenticationMethods publickey,password"])
+    let secrets = DestinationSecrets(password: PasswordUser.password, privateKey: try server.userKeyText())
+    #expect(try await login(server, user: PasswordUser.name, secrets) == "password")
+    let half = await #expect(throws: DestinationError.self) {
+      try await login(server, user: PasswordUser.name, DestinationSecrets(privateKey: try server.userKeyText()))
+    }
+    #expect(half?.kind == .loginRefused)
   }
 
   @Test("a key that the server doesn't know is refused")

@@ -1,0 +1,278 @@
+// Proves what an FTP server holds: its own SHA-256 where it offers one, else by reading back, which may run beside the
+// upload on a second connection. Bytes that were handed over may reach the server's disk later: what isn't there yet is
+// waited for.
+import Crypto
+import Synchronization
+import Transport
+
+struct FTPReader: Sendable {
+  /// A file that doesn't grow for this long while bytes are due has its upload ended, which shows what became of them.
+  static let patience = Duration.seconds(1)
+  /// A download that doesn't begin for this long, and as many round trips, while the file is being written, waits for
+  /// the upload's end.
+  private static let lockPatience = Duration.milliseconds(250)
+  private static let lockRoundTrips = 12
+  /// On a server that locks, an upload without anything to send for this long is ended for the reader's sake.
+  private static let idlePatience = Duration.milliseconds(5)
+  private static let firstPause = Duration.milliseconds(1)
+  private static let longestPause = Duration.milliseconds(50)
+  /// Downloads lost one after another without a byte in between.
+  private static let maxLosses = 2
+
+  private let path: String
+  private let shown: RemotePath
+  private let pool: FTPPool
+  private let file: FTPRemoteFile?
+
+  /// - Parameter file: whose upload may be running.
+  init(_ path: String, shown: RemotePath, pool: FTPPool, file: FTPRemoteFile?) {
+    self.path = path
+    self.shown = shown
+    self.pool = pool
+    self.file = file
+  }
+
+  /// - Parameter size: the file's, if it is known.
+  func digest(
+    of range: Range<Int64>, chunkSize: Int, size: Int64?,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest {
+    let length = Int64(max(chunkSize, 1))
+    let isOneChunk = range.upperBound - range.lowerBound <= length
+    let serverHashes = await pool.features?.computesSHA256 ?? false
+    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand, chunks: !isOneChunk)
+    var asksServer = serverHashes && !range.isEmpty
+    do throws(DestinationError) {
+      var start = range.lowerBound
+      while start < range.upperBound {
+        let end = start + min(length, range.upperBound - start)
+        try await whenWritten(start..<end)
+        var digest: ContentDigest?
+        if asksServer {
+          digest = try await serverDigest(of: start..<end)
+          if digest == nil, start > range.lowerBound { throw unhashed() }
+          asksServer = digest != nil
+        }
+        if digest == nil {
+          if let download = reading.download, await file?.rewrites ?? 0 != download.rewrites { await reading.stop() }
+          try await read(until: end, reading)
+          digest = reading.chunkDigest()
+        }
+        if let digest { try await onChunk(RemoteChunk(range: start..<end, digest: digest)) }
+        if asksServer, isOneChunk, let digest { return digest }
+        start = end
+      }
+      await reading.stop()
+    } catch {
+      await reading.stop()
+      throw error
+    }
+    guard asksServer else { return reading.digest() }
+    guard let digest = try await serverDigest(of: range) else { throw unhashed() }
+    return digest
+  }
+
+  // MARK: The server's own hash
+
+  private func unhashed() -> DestinationError {
+    DestinationError(
+      .failed, "\(pool.endpoint) stopped hashing \(shown) midway.", nextStep: "Try again: the file is then read back.",
+      retryable: true)
+  }
+
+  private func serverDigest(of range: Range<Int64>) async throws(DestinationError) -> ContentDigest? {
+    try await waitFor(range.upperBound)
+    let path = path
+    return try await pool.withConnection { (connection) async throws(FTPError) in
+      let size = try await connection.size(of: path)
+      let isWhole = range.lowerBound == 0 && size == range.upperBound
+      return try await connection.sha256(of: path, range, isWhole: isWhole).map { ContentDigest(sha256: $0) }
+    }
+  }
+
+  // MARK: Reading
+
+  private func read(until end: Int64, _ reading: FTPReading) async throws(DestinationError) {
+    reading.tap.allow(until: end)
+    var losses = 0
+    while true {
+      let before = reading.tap.position
+      if before == end { return }
+      if reading.download == nil {
+        try await waitFor(end)
+        reading.download = try await start(reading.tap)
+      }
+      let watch = await watchForLock(reading, from: before)
+      let stop = await reading.tap.stopped()
+      watch?.cancel()
+      if stop == .reached { return }
+      let result = await reading.ended()
+      losses = reading.tap.position > before ? 0 : losses + 1
+      if case .failure(let error) = result {
+        if Task.isCancelled || !(error.retryable || error.kind == .cancelled || error.kind == .closed) {
+          throw DestinationError(error)
+        }
+        if losses > Self.maxLosses { throw DestinationError(error) }
+      } else if reading.tap.position < end {
+        try await waitForMore(than: reading.tap.position, of: end)
+      }
+    }
+  }
+
+  /// Ends the upload if the download can't begin because of it, and remembers that.
+  private func watchForLock(_ reading: FTPReading, from position: Int64) async -> Task<Void, Never>? {
+    guard let file, let download = reading.download, await file.isUploading else { return nil }
+    let patience = Self.lockPatience + download.connection.roundTrip * Self.lockRoundTrips
+    let (pool, tap) = (pool, reading.tap)
+    return Task {
+      do { try await Task.sleep(for: patience) } catch { return }  // the download came on
+      guard tap.position == position, await file.isUploading else { return }
+      await pool.noteLockedUploads()
+      // What came of the upload is told to whoever writes next.
+      try? await file.flush()
+    }
+  }
+
+  private func start(_ tap: FTPTap) async throws(DestinationError) -> FTPReading.Download {
+    let rewrites = await file?.rewrites ?? 0
+    let lease = try await pool.lease()
+    let (connection, demand, pool, path) = (lease.connection, pool.demand, pool, path)
+    tap.begin()
+    let holder = demand.hold { tap.nudge() }
+    let position = tap.position
+    let end = Task { () -> Result<Void, FTPError> in
+      let result: Result<Void, FTPError>
+      do throws(FTPError) {
+        result = .success(try await connection.retrieve(path, at: position, into: tap))
+      } catch {
+        result = .failure(error)
+      }
+      demand.release(holder)
+      await pool.giveBack(connection)
+      tap.end()
+      return result
+    }
+    return FTPReading.Download(connection: connection, end: end, rewrites: rewrites)
+  }
+
+  // MARK: Waiting for the server's disk
+
+  /// Returns once the server's file reaches `end`, or doesn't grow. Only a running upload is worth waiting for.
+  private func waitFor(_ end: Int64) async throws(DestinationError) {
+    guard let file, await file.isUploading else { return }
+    if await pool.locksUploads { return try await waitForUpload(of: file) }
+    if try await grows(past: end - 1) { return }
+    try await file.flush()
+  }
+
+  /// On a server that locks: the upload goes on for as long as there is something to send.
+  private func waitForUpload(of file: FTPRemoteFile) async throws(DestinationError) {
+    while await file.isUploading {
+      if let idle = await file.idleTime, idle >= Self.idlePatience { return try await file.flush() }
+      try await pause(Self.idlePatience / 4)
+    }
+  }
+
+  private func pause(_ duration: Duration) async throws(DestinationError) {
+    do { try await Task.sleep(for: duration) } catch {
+      throw DestinationError(
+        .cancelled, "Reading \(shown) back was cancelled.", nextStep: "Start it again if it is wanted.")
+    }
+  }
+
+  /// After the server saw the file's end too early.
+  private func waitForMore(than position: Int64, of end: Int64) async throws(DestinationError) {
+    if let file, await file.isUploading {
+      if try await grows(past: position) { return }
+      try await file.flush()
+    }
+    // Without SIZE another download has to tell; one that brings nothing ends the matter.
+    let size = try await size()
+    if let size, size > position { return }
+    throw DestinationError(
+      .failed, "\(shown) is \(end - (size ?? position)) bytes short at \(pool.endpoint).",
+      nextStep: "Send what is missing again.")
+  }
+
+  /// False if the file stays at or below `position` for `patience` without growing.
+  private func grows(past position: Int64) async throws(DestinationError) -> Bool {
+    var pause = Self.firstPause
+    var last: Int64 = -1
+    var since = ContinuousClock.now
+    while ContinuousClock.now - since < Self.patience {
+      guard let size = try await size() else { return false }
+      if size > position { return true }
+      if size > last { (last, since) = (size, .now) }
+      try await self.pause(pause)
+      pause = min(pause * 2, Self.longestPause)
+    }
+    return false
+  }
+
+  private func size() async throws(DestinationError) -> Int64? {
+    let path = path
+    return try await pool.withConnection { (connection) async throws(FTPError) in try await connection.size(of: path) }
+  }
+}
+
+/// One reading back: the valve, the hashes behind it, and the download that runs at the moment. Used by one task.
+private final class FTPReading {
+  struct Download {
+    let connection: FTPConnection
+    let end: Task<Result<Void, FTPError>, Never>
+    /// The file's count of rewrites when it began: what was read ahead is worth nothing after another.
+    let rewrites: Int
+  }
+
+  private struct Hashes: Sendable {
+    var whole = SHA256()
+    var chunk = SHA256()
+  }
+
+  /// Between the connection's thread and the task.
+  private final class Shared: Sendable {
+    let hashes = Mutex(Hashes())
+  }
+
+  let tap: FTPTap
+  var download: Download?
+  private let shared = Shared()
+  private let chunks: Bool
+
+  /// - Parameter chunks: there are several, each with a digest of its own.
+  init(at position: Int64, file: FTPRemoteFile?, demand: FTPDemand, chunks: Bool) {
+    self.chunks = chunks
+    let shared = shared
+    tap = FTPTap(at: position, isWanted: { file?.wantsToWrite ?? false || demand.claim() }) { bytes in
+      shared.hashes.withLock { hashes in
+        hashes.whole.update(bufferPointer: bytes)
+        if chunks { hashes.chunk.update(bufferPointer: bytes) }
+      }
+    }
+  }
+
+  func chunkDigest() -> ContentDigest {
+    shared.hashes.withLock { hashes in
+      guard chunks else { return ContentDigest(sha256: hashes.whole.finalize()) }
+      defer { hashes.chunk = SHA256() }
+      return ContentDigest(sha256: hashes.chunk.finalize())
+    }
+  }
+
+  func digest() -> ContentDigest { shared.hashes.withLock { ContentDigest(sha256: $0.whole.finalize()) } }
+
+  /// What came of the download, once it has ended.
+  func ended() async -> Result<Void, FTPError> {
+    guard let download else { return .success(()) }
+    self.download = nil
+    let connection = download.connection
+    return await withTaskCancellationHandler { await download.end.value } onCancel: { connection.abort() }
+  }
+
+  /// Ends the download: well if the server has no more to send, else with its connection.
+  func stop() async {
+    tap.stop()
+    _ = await ended()
+  }
+}

@@ -1,0 +1,184 @@
+// SHA-256 computed by the server itself, by a command over an exec channel: the bytes don't travel back. Off unless
+// allowed. Whatever such a command says that isn't plainly a digest, or disagrees with a sample that is read, is not
+// believed: the bytes are read back instead.
+import NIOCore
+import Transport
+
+public enum RemoteHashPolicy: Sendable, Equatable {
+  /// Bytes are read back.
+  case never
+  /// Commands are run on the server where the login may; where not, bytes are read back.
+  case whereOffered
+}
+
+/// One server's way to hash, found out once.
+actor SFTPRemoteHash {
+  /// Below this, reading back is faster than starting programs.
+  static let smallest: Int64 = 4 << 20
+  /// Of each file that much is read as well, to see that the command sees the same file.
+  static let sample: Int64 = 64 << 10
+  private static let patience = Duration.seconds(20)
+  /// A server that hashes slower than this (bytes a second) is not waited for.
+  private static let slowest: Int64 = 8 << 20
+
+  /// Fastest first, as far as that can be told: openssl uses the processor's SHA instructions, coreutils don't.
+  private static let programs = ["openssl dgst -sha256 -r", "sha256sum", "shasum -a 256", "busybox sha256sum"]
+  private static let cut = "dd bs=65536 iflag=skip_bytes,count_bytes,fullblock"
+
+  private let pool: SFTPPool
+  private var search: Task<String?, Never>?
+
+  init(_ pool: SFTPPool) { self.pool = pool }
+
+  /// The program that the server has; nil if it has none or allows none.
+  func program() async -> String? {
+    if let search { return await search.value }
+    let task = Task { [pool] in await Self.find(on: pool) }
+    search = task
+    return await task.value
+  }
+
+  /// Each program is given a text whose digest is known, cut out by the same dd that files will be.
+  private static func find(on pool: SFTPPool) async -> String? {
+    let known = SFTPReader.sha256(ByteBuffer(string: "de")).hexadecimal
+    let tries = programs.map { "printf abcdefgh | \(cut) skip=3 count=2 2>/dev/null | \($0) 2>/dev/null || echo" }
+    let script = tries.joined(separator: "; ")
+    return try? await pool.withConnection { (connection) async throws(SFTPError) in
+      guard let command = await connection.start("sh -c \(quoted(script))") else { return nil }
+      await connection.endInput(of: command)
+      var found: String?
+      for program in programs {
+        guard let line = await connection.line(of: command, within: patience) else { break }
+        if digest(line)?.hexadecimal == known {
+          found = program
+          break
+        }
+      }
+      await connection.end(command)
+      return found
+    }
+  }
+
+  /// For a POSIX shell, and for others of its kind: nothing has a meaning between single quotes but a single quote.
+  static func quoted(_ text: String) -> String {
+    "'" + text.replacing("'", with: "'\\''") + "'"
+  }
+
+  /// The digest that a line begins with; nil if it doesn't begin with one and nothing else.
+  static func digest(_ line: String) -> ContentDigest? {
+    let word = Array(line.utf8.prefix { $0 != UInt8(ascii: " ") })
+    guard word.count == 64 else { return nil }
+    var bytes: [UInt8] = []
+    for index in stride(from: 0, to: word.count, by: 2) {
+      guard let high = nibble(word[index]), let low = nibble(word[index + 1]) else { return nil }
+      bytes.append(high << 4 | low)
+    }
+    return ContentDigest(sha256: bytes)
+  }
+
+  private static func nibble(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+
+  // MARK: The two commands
+
+  /// Reads lines "SKIP COUNT" and answers each with the digest of that range of the file.
+  static func rangeHasher(_ program: String, of path: String) -> String {
+    let script =
+      "[ -f \"$1\" ] && while read -r s n; do \(cut) if=\"$1\" skip=$s count=$n 2>/dev/null | \(program) || exit; done"
+    return "sh -c \(quoted(script)) sh \(quoted(path))"
+  }
+
+  /// Reads lines "SKIP COUNT", each relative to the one before, and answers at the end with the digest of all.
+  static func wholeHasher(_ program: String, of path: String) -> String {
+    let copy = "\(cut) skip=$s count=$n <&3 2>/dev/null || exit"
+    let script = "[ -f \"$1\" ] && while read -r s n; do \(copy); done 3<\"$1\" | \(program)"
+    return "sh -c \(quoted(script)) sh \(quoted(path))"
+  }
+
+  static func patience(_ bytes: Int) -> Duration { patience + .seconds(Int64(bytes) / slowest) }
+}
+
+extension SFTPReader {
+  /// As RemoteFile.readBack: by the server's own hash where that is allowed and works, else by reading.
+  func prove(
+    _ range: Range<Int64>, chunkSize: Int, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
+  ) async throws(DestinationError) -> ContentDigest {
+    var proven = range.lowerBound
+    if let hashing, range.count >= SFTPRemoteHash.smallest, let program = await hashing.program() {
+      let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
+      if let whole = try await hash(plan, program, &proven, whenWritten, onChunk) { return whole }
+    }
+    // What was told of before isn't told again, but it is read again, for the digest of the whole.
+    let told = proven
+    return try await readBack(
+      range, chunkSize: chunkSize,
+      whenWritten: { (chunk) async throws(DestinationError) in
+        if chunk.lowerBound >= told { try await whenWritten(chunk) }
+      },
+      onChunk: { (chunk) async throws(DestinationError) in
+        if chunk.range.lowerBound >= told { try await onChunk(chunk) }
+      })
+  }
+
+  /// Nil if the server's word is missing or can't be believed. `proven` tells how far `onChunk` has been told.
+  private func hash(
+    _ plan: Plan, _ program: String, _ proven: inout Int64, _ whenWritten: Gate, _ onChunk: Report
+  ) async throws(DestinationError) -> ContentDigest? {
+    // The commands don't hold the connection: others call on it meanwhile.
+    let lease = try await pool.lease()
+    let connection = lease.connection
+    let ranges = await connection.start(SFTPRemoteHash.rangeHasher(program, of: name))
+    let whole = plan.chunks > 1 ? await connection.start(SFTPRemoteHash.wholeHasher(program, of: name)) : nil
+    func end() async {
+      for command in [ranges, whole] { if let command { await connection.end(command) } }
+      await pool.giveBack(lease)
+    }
+    do throws(DestinationError) {
+      guard let ranges, plan.chunks == 1 || whole != nil else {
+        await end()
+        return nil
+      }
+      var digest: ContentDigest?
+      for index in 0..<plan.chunks {
+        let chunk = plan.chunk(index)
+        try await whenWritten(chunk)
+        if index == 0, !(try await isSameFile(plan.range, ranges, connection)) { break }
+        await connection.send("\(chunk.lowerBound) \(chunk.count)\n", to: ranges)
+        if let whole {
+          await connection.send("\(index == 0 ? plan.range.lowerBound : 0) \(chunk.count)\n", to: whole)
+        }
+        let line = await connection.line(of: ranges, within: SFTPRemoteHash.patience(chunk.count))
+        guard let line, let found = SFTPRemoteHash.digest(line) else { break }
+        try await onChunk(RemoteChunk(range: chunk, digest: found))
+        proven = chunk.upperBound
+        if whole == nil { digest = found }
+      }
+      if proven == plan.range.upperBound, let whole {
+        await connection.endInput(of: whole)
+        let line = await connection.line(of: whole, within: SFTPRemoteHash.patience(plan.range.count))
+        digest = line.flatMap { SFTPRemoteHash.digest($0) }
+      }
+      await end()
+      return proven == plan.range.upperBound ? digest : nil
+    } catch {
+      await end()
+      throw error
+    }
+  }
+
+  /// A login's shell may see other folders than its SFTP does: the first bytes say so.
+  private func isSameFile(
+    _ range: Range<Int64>, _ ranges: SSHCommand, _ connection: SFTPConnection
+  ) async throws(DestinationError) -> Bool {
+    let sample = range.lowerBound..<min(range.upperBound, range.lowerBound + SFTPRemoteHash.sample)
+    await connection.send("\(sample.lowerBound) \(sample.count)\n", to: ranges)
+    let read = Self.sha256(try await read(sample))
+    let line = await connection.line(of: ranges, within: SFTPRemoteHash.patience(sample.count))
+    return line.flatMap { SFTPRemoteHash.digest($0) } == read
+  }
+}

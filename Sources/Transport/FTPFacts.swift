@@ -1,0 +1,118 @@
+// What servers tell of themselves (FEAT, RFC 2389) and of files (MLST, RFC 3659; LIST in the two shapes that servers
+// still write), as text in and values out.
+
+public struct FTPFeatures: Sendable, Equatable {
+  /// The lines of FEAT, in upper case up to the first space.
+  public var lines: [String] = []
+
+  init() {}
+
+  init(_ reply: FTPReply?) {
+    guard let reply, reply.isPositive else { return }
+    lines = reply.lines.dropFirst().dropLast().map { line in
+      let line = line.drop { $0 == " " }
+      let name = line.prefix { $0 != " " }
+      return name.uppercased() + line.dropFirst(name.count)
+    }
+  }
+
+  func offers(_ name: String) -> Bool { lines.contains { $0 == name || $0.hasPrefix(name + " ") } }
+
+  var utf8: Bool { offers("UTF8") }
+  var mlst: Bool { offers("MLST") }
+  var ranges: Bool { offers("RANG") }
+  var xsha256: Bool { offers("XSHA256") }
+
+  /// The algorithms of HASH (draft-bryan-ftpext-hash): "SHA-1;SHA-256*;MD5", the star at the one in force.
+  var hashes: [(name: String, inForce: Bool)] {
+    guard let line = lines.first(where: { $0.hasPrefix("HASH ") }) else { return [] }
+    return line.dropFirst(5).split(separator: ";").map { word in
+      let name = word.filter { $0 != "*" && $0 != " " }.uppercased()
+      return (name, word.contains("*"))
+    }
+  }
+
+  /// SHA-256 alone is a proof; CRC, MD5 and SHA-1 are not asked for.
+  public var computesSHA256: Bool { xsha256 || hashes.contains { $0.name == "SHA-256" } }
+}
+
+public struct FTPFileInfo: Sendable, Equatable {
+  public var size: Int64
+  /// Seconds since 1970, if the server tells.
+  public var modified: Int64?
+  public var isDirectory: Bool
+}
+
+enum FTPFacts {
+  /// " Type=file;Size=3;Modify=20240101120000; name" (RFC 3659 section 7).
+  static func mlst(_ reply: FTPReply) -> FTPFileInfo? {
+    guard let line = reply.lines.first(where: { $0.contains(";") && $0.contains("=") }) else { return nil }
+    let facts = line.drop { $0 == " " }.prefix { $0 != " " }
+    var info = FTPFileInfo(size: 0, modified: nil, isDirectory: false)
+    var known = false
+    for fact in facts.split(separator: ";") {
+      guard let equals = fact.firstIndex(of: "=") else { continue }
+      let value = fact[fact.index(after: equals)...]
+      switch fact[..<equals].lowercased() {
+      case "type":
+        known = true
+        info.isDirectory = ["dir", "cdir", "pdir"].contains(value.lowercased())
+      case "size":
+        known = true
+        info.size = Int64(value) ?? 0
+      case "modify": info.modified = time(value)
+      default: break
+      }
+    }
+    return known ? info : nil
+  }
+
+  /// "20240101120000" or with a fraction, in UTC (RFC 3659 section 2.3).
+  static func time(_ text: Substring) -> Int64? {
+    let digits = text.utf8.prefix(14)
+    guard digits.count == 14, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+      return nil
+    }
+    func number(_ from: Int, _ count: Int) -> Int64 {
+      digits.dropFirst(from).prefix(count).reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+    }
+    // Days from the civil calendar, with the year beginning in March.
+    let (year, month, day) = (number(0, 4), number(4, 2), number(6, 2))
+    guard (1...12).contains(month), (1...31).contains(day) else { return nil }
+    let shifted = month > 2 ? year : year - 1
+    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
+    return days * 86_400 + number(8, 2) * 3600 + number(10, 2) * 60 + number(12, 2)
+  }
+
+  /// One file's line as "ls -l" writes it or as IIS does; nil for anything else. `name` must be the line's own, so that
+  /// the listing of a folder isn't taken for a file.
+  static func list(_ text: String, name: String) -> FTPFileInfo? {
+    let lines = text.split { $0 == "\n" || $0 == "\r" || $0 == "\r\n" }.filter { !$0.hasPrefix("total ") }
+    guard lines.count == 1, let line = lines.first,
+      line.hasSuffix(" " + name) || line.hasSuffix("/" + name)
+    else { return nil }
+    let words = line.split(separator: " ", omittingEmptySubsequences: true)
+    if line.hasPrefix("-"), words.count >= 9, let size = Int64(words[4]) {
+      return FTPFileInfo(size: size, modified: nil, isDirectory: false)
+    }
+    if words.count >= 4, words[0].contains("-"), words[1].contains(":"), let size = Int64(words[2]) {
+      return FTPFileInfo(size: size, modified: nil, isDirectory: false)
+    }
+    return nil
+  }
+
+  /// The first word of 64 hexadecimal digits: HASH answers "213 SHA-256 0-9 HEX name", XSHA256 "250 HEX".
+  static func sha256(_ reply: FTPReply) -> [UInt8]? {
+    for word in reply.lines.joined(separator: " ").split(separator: " ") where word.utf8.count == 64 {
+      var bytes: [UInt8] = []
+      var rest = word[...]
+      while let byte = UInt8(rest.prefix(2), radix: 16) {
+        bytes.append(byte)
+        rest = rest.dropFirst(2)
+      }
+      if bytes.count == 32, rest.isEmpty { return bytes }
+    }
+    return nil
+  }
+}
