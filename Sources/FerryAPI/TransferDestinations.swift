@@ -127,7 +127,7 @@ public struct HostKeyPolicy: Message {
 public struct Destination: Message {
   /// Of a saved one; empty inside a request that spells it out.
   public var name = ""
-  /// "sftp://user@host:22/dir"; "/~/dir" is below the login's home.
+  /// "sftp://user@host:22/dir", also ftp, ftpes, ftps; "/~/dir" is below the login's home.
   public var url = ""
   public var hostKeys: HostKeyPolicy?
   public var hasPassword = false
@@ -135,6 +135,12 @@ public struct Destination: Message {
   /// 0: the default, 4.
   public var maxConnections: Int32 = 0
   public var updatedAt: Timestamp?
+  /// FTP: the server connects back for each file.
+  public var active = false
+  /// FTPS: PEM, to trust in place of the system's.
+  public var trustedCertificates = ""
+  /// SFTP: prove files by a SHA-256 command that the server runs, where it can.
+  public var allowHashCommand = false
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -143,7 +149,8 @@ public struct Destination: Message {
     [
       .init(1, "name", .string), .init(2, "url", .string), .init(3, "host_keys", .message(HostKeyPolicy.self)),
       .init(4, "has_password", .bool), .init(5, "has_private_key", .bool), .init(6, "max_connections", .int32),
-      .init(7, "updated_at", .message(Timestamp.self)),
+      .init(7, "updated_at", .message(Timestamp.self)), .init(8, "active", .bool),
+      .init(9, "trusted_certificates", .string), .init(10, "allow_hash_command", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -155,6 +162,9 @@ public struct Destination: Message {
     case 5: hasPrivateKey = try reader.bool()
     case 6: maxConnections = try reader.int32()
     case 7: try reader.message(into: &updatedAt)
+    case 8: active = try reader.bool()
+    case 9: trustedCertificates = try reader.string()
+    case 10: allowHashCommand = try reader.bool()
     default: try reader.skip()
     }
   }
@@ -167,6 +177,9 @@ public struct Destination: Message {
     writer.bool(5, hasPrivateKey)
     writer.int32(6, maxConnections)
     writer.message(7, updatedAt)
+    writer.bool(8, active)
+    writer.string(9, trustedCertificates)
+    writer.bool(10, allowHashCommand)
   }
 }
 

@@ -10,10 +10,12 @@ public struct OnConflict: ProtoEnum {
   /// In one step, only after the new file is proven.
   public static let overwrite = OnConflict(rawValue: 1)
   public static let fail = OnConflict(rawValue: 2)
+  /// A file that is there with the very bytes is left alone; another is replaced.
+  public static let skipIfEqual = OnConflict(rawValue: 3)
 
   public static let descriptor = EnumDescriptor(
     "fileferry.v1.OnConflict",
-    [("ON_CONFLICT_UNSPECIFIED", 0), ("ON_CONFLICT_OVERWRITE", 1), ("ON_CONFLICT_FAIL", 2)])
+    [("ON_CONFLICT_UNSPECIFIED", 0), ("ON_CONFLICT_OVERWRITE", 1), ("ON_CONFLICT_FAIL", 2), ("ON_CONFLICT_SKIP_IF_EQUAL", 3)])
 }
 
 public struct Compression: ProtoEnum {

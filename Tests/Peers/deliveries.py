@@ -10,7 +10,7 @@ from contract import Client, api, wait_until
 from ferry_system import FerrySystem
 
 TIMEOUT_SECONDS = 90
-CHUNKS_IN_FLIGHT = 8  # what a crash may make a delivery send again
+CHUNKS_IN_FLIGHT = 12  # what a crash may make a delivery send again
 STATES = [name for name in api.DeliveryState.keys() if not name.endswith("UNSPECIFIED")]
 ENDED = (api.DELIVERY_STATUS_SUCCEEDED, api.DELIVERY_STATUS_FAILED, api.DELIVERY_STATUS_CANCELLED)
 

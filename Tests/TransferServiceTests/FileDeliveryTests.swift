@@ -22,6 +22,7 @@ private final class Bench: Sendable {
   let content: [UInt8]
   let server = MemoryDestination()
   let hub = WatchHub()
+  let remote = Mutex<ReadGrant?>(nil)
 
   init(bytes: Int) async throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "ferry-\(UUID().uuidString)").path
@@ -46,6 +47,7 @@ private final class Bench: Sendable {
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private func grant() -> ReadGrant {
+    if let grant = remote.withLock({ $0 }) { return grant }
     var info = stat()
     stat(folder + "/source", &info)
     let modified = Int64(info.st_mtim.tv_sec) * 1_000_000_000 + Int64(info.st_mtim.tv_nsec)
@@ -55,7 +57,7 @@ private final class Bench: Sendable {
   }
 
   /// One run, as after a restart: the failures of its files and the figures.
-  func run(onConflict: OnConflict = .overwrite, budget: Int = 0) async throws -> [DeliveryFile] {
+  func run(onConflict: OnConflict = .overwrite, budget: Int = 0, inFlight: Int = 1) async throws -> [DeliveryFile] {
     let engine = WorkflowEngine(store: store, instance: "i", options: .init(namespace: JournalKeys.namespace))
     let failed = Mutex<[DeliveryFile]>([])
     let stopped = Mutex<DeliveryFailure?>(nil)
@@ -75,7 +77,8 @@ private final class Bench: Sendable {
               subject: file.key, size: file.size, etag: "", http: HTTPClient(), threads: threads, now: { 0 }
             ) { () async throws(DeliveryFailure) in grant }
           },
-          persist: persist, chunks: Slots(1), options: options)
+          persist: persist, chunks: Slots(inFlight), options: options,
+          writesAtOffsets: try await server.capabilities().writesAtOffsets, protocolName: "memory")
         do {
           let files = try await DeliveryWork(tools: tools, files: load.pending, atOnce: 1).run()
           failed.withLock { $0 = files }
@@ -99,14 +102,16 @@ private final class Bench: Sendable {
   }
 
   /// Codes of the files' problems.
-  func problems(onConflict: OnConflict = .overwrite, budget: Int = 0) async throws -> [String] {
-    try await run(onConflict: onConflict, budget: budget).map { file in
+  func problems(
+    onConflict: OnConflict = .overwrite, budget: Int = 0, inFlight: Int = 1
+  ) async throws -> [String] {
+    try await run(onConflict: onConflict, budget: budget, inFlight: inFlight).map { file in
       "\(file.problem?.code ?? ""): \(file.problem?.message ?? "")"
     }
   }
 
-  func succeeds(budget: Int = 0, location: SourceLocation = #_sourceLocation) async throws {
-    let problems = try await problems(budget: budget)
+  func succeeds(budget: Int = 0, inFlight: Int = 1, location: SourceLocation = #_sourceLocation) async throws {
+    let problems = try await problems(budget: budget, inFlight: inFlight)
     #expect(problems == [], sourceLocation: location)
   }
 
@@ -282,5 +287,144 @@ private final class Bench: Sendable {
     #expect(failed.map { $0.prefix { $0 != ":" } } == ["SOURCE_CHANGED"])
     #expect(bench.server.files["/out/f"] == nil)
     #expect(bench.server.files["/out/f.part"] == nil)
+  }
+
+  @Test("chunks are read back while later ones are still being sent")
+  func overlaps() async throws {
+    let bench = try await Bench(bytes: 20_000)
+    try await bench.succeeds(inFlight: 2)
+    let reads = bench.server.state.withLock { $0.reads }
+    #expect(reads.map(\.offset) == (0..<20).map { Int64($0) * Bench.chunkSize })
+    #expect((reads.first?.afterWrites ?? 20) < 20)
+    #expect(bench.hasArrived)
+  }
+
+  @Test("a server that takes a file in one stream gets its chunks in order, however they come", arguments: [1, 3, 8])
+  func inOrder(inFlight: Int) async throws {
+    let bench = try await Bench(bytes: 20_500)
+    bench.server.state.withLock { $0.writesAtOffsets = false }
+    try await bench.succeeds(inFlight: inFlight)
+    #expect(bench.server.writes == (0..<21).map { Int64($0) * Bench.chunkSize })
+    #expect(bench.hasArrived)
+  }
+
+  @Test("a stream that broke goes on from the bytes that the server kept, which may be fewer than it took", arguments: [1, 3, 8])
+  func brokenStream(inFlight: Int) async throws {
+    let bench = try await Bench(bytes: 12_000)
+    let server = bench.server
+    bench.server.state.withLock {
+      $0.writesAtOffsets = false
+      $0.onWrite = { number, _ in
+        guard number == 7 || number == 9 else { return nil }
+        // Of the six chunks that it took, the server has four and a half.
+        var broken = DestinationError(.failed, "The stream broke.", nextStep: "Go on.")
+        broken.goOnAt = number == 7 ? 4500 : 1000
+        return broken
+      }
+      $0.onBreak = { $0.count > 4500 ? Array($0.prefix(4500)) : Array($0.prefix(1000)) }
+    }
+    try await bench.succeeds(budget: 10, inFlight: inFlight)
+    #expect(bench.hasArrived)
+    #expect(server.writes.count > 12)
+    #expect(try await bench.chunks().allSatisfy(\.written))
+  }
+
+  @Test("bytes that the server acknowledged and lost are sent again")
+  func lostTail() async throws {
+    let bench = try await Bench(bytes: 3900)
+    bench.server.state.withLock { $0.onWrite = { number, _ in number == 4 ? Self.lost : nil } }
+    await #expect(throws: DeliveryFailure.self) { try await bench.run() }
+    bench.server.state.withLock {
+      $0.onWrite = nil
+      $0.files["/out/f.part"]?.removeLast(1500)
+    }
+    try await bench.succeeds()
+    #expect(try await bench.chunks().map(\.sends) == [1, 2, 2, 2])
+    #expect(bench.hasArrived)
+  }
+
+  @Test("a small file leaves two records of itself in the journal, no chunks")
+  func smallFile() async throws {
+    let bench = try await Bench(bytes: 900)
+    try await bench.succeeds()
+    #expect(try await bench.chunks() == [])
+    #expect(bench.hasArrived)
+  }
+
+  @Test("a small file that has its name already, after a crash before its record, is known by its bytes whatever the policy")
+  func smallFileAfterCrash() async throws {
+    for policy in [OnConflict.overwrite, .fail] {
+      let bench = try await Bench(bytes: 900)
+      try await bench.succeeds()
+      var file = try await bench.file()
+      (file.status, file.sha256, file.deliveredAt) = (.transferring, "", nil)
+      try await bench.set(file)
+      try await bench.forgetRun()
+      let writes = bench.server.writes.count
+      let problems = try await bench.problems(onConflict: policy)
+      #expect(problems == [])
+      #expect(bench.server.writes.count == writes)
+      #expect(try await bench.file().sha256 == bench.sha256)
+    }
+  }
+
+  @Test("another's file under the name of a small one that was begun is not taken for it")
+  func smallFileForeign() async throws {
+    let bench = try await Bench(bytes: 900)
+    var file = try await bench.file()
+    file.status = .transferring
+    try await bench.set(file)
+    bench.server.state.withLock { $0.files["/out/f"] = [UInt8](repeating: 1, count: 900) }
+    let problems = try await bench.problems(onConflict: .fail)
+    #expect(problems.map { $0.prefix { $0 != ":" } } == ["TARGET_EXISTS"])
+    #expect(bench.server.files["/out/f"] == [UInt8](repeating: 1, count: 900))
+  }
+}
+
+@Suite struct SourceDeliveryTests {
+  @Test("a byte changed on the way is found and read again", arguments: [(900, true), (900, false), (3500, true), (3500, false)])
+  func flipped(_ bytes: Int, _ forGood: Bool) async throws {
+    let bench = try await Bench(bytes: bytes)
+    let content = bench.content
+    let reads = Mutex(0)
+    let crc = SourceCRC.crc64NVME
+    let value = Data(crc.bytes(content.withUnsafeBytes { crc.checksum($0) })).base64EncodedString()
+    let server = RangeServer { request in
+      let numbers = (request.header("range") ?? "").dropFirst(6).split(separator: "-").compactMap { Int($0) }
+      let range = numbers.count == 2 ? numbers[0]..<numbers[1] + 1 : 0..<bytes
+      var body = Array(content[range])
+      let n = reads.withLock { $0 += 1; return $0 }
+      if forGood || n == 1 { body[5] ^= 1 }
+      return .init(
+        status: numbers.count == 2 ? "206 Partial" : "200 OK",
+        headers: ["ETag: \"v\""] + (numbers.count == 2 ? ["Content-Range: bytes \(range.lowerBound)-\(range.upperBound - 1)/\(bytes)"] : ["x-amz-checksum-crc64nvme: \(value)"]), body: body)
+    }
+    defer { server.stop() }
+    bench.remote.withLock { $0 = ReadGrant.with {
+      ($0.url, $0.etag, $0.size) = ("http://127.0.0.1:\(server.port)/b/o", "\"v\"", Int64(bytes))
+      $0.expiresAt = Timestamp.with { $0.seconds = 4_000_000_000 }
+      if bytes > 1000 { $0.checksums = [Checksum.with { ($0.algorithm, $0.value) = ("CRC64NVME", value) }] }
+    } }
+    let problems = try await bench.problems(budget: 1)
+    print(bytes, forGood, problems, reads.withLock { $0 }, bench.server.files.keys.sorted())
+    #expect(problems.isEmpty == !forGood)
+    #expect(bench.hasArrived == !forGood)
+    if forGood { #expect(problems.first?.hasPrefix("SOURCE_CORRUPT") == true) }
+  }
+
+  @Test("asked to skip what is equal, equal bytes are left alone and others replaced", arguments: [0, 900, 3900])
+  func skipsEqual(_ bytes: Int) async throws {
+    let bench = try await Bench(bytes: bytes)
+    bench.server.state.withLock { $0.files["/out/f"] = bench.content }
+    #expect(try await bench.problems(onConflict: .skipIfEqual) == [])
+    #expect(bench.server.writes.isEmpty)
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().status == .delivered)
+    #expect(try await bench.file().sha256 == bench.sha256)
+
+    let other = try await Bench(bytes: bytes)
+    other.server.state.withLock { $0.files["/out/f"] = [UInt8](repeating: 1, count: max(bytes, 1)) }
+    #expect(try await other.problems(onConflict: .skipIfEqual) == [])
+    #expect(other.hasArrived)
   }
 }

@@ -13,10 +13,15 @@ final class MemoryDestination: Destinations.Destination {
     var creates = 0
     /// Decides about the write at this offset, before it is done; the number counts writes from 1.
     var onWrite: (@Sendable (_ number: Int, _ offset: Int64) -> DestinationError?)?
+    /// What of a file is left when `onWrite` tells where to go on.
+    var onBreak: (@Sendable ([UInt8]) -> [UInt8])?
     /// Changes the bytes of the first write at this offset.
     var corruptsOnce: Int64?
     var corruptsAlways = false
     var losesRenameAnswer = false
+    var writesAtOffsets = true
+    /// Offsets of chunks as they are read back, and the number of writes before.
+    var reads: [(offset: Int64, afterWrites: Int)] = []
   }
   let state = Mutex(State())
 
@@ -25,9 +30,10 @@ final class MemoryDestination: Destinations.Destination {
 
   func capabilities() async throws(DestinationError) -> DestinationCapabilities {
     DestinationCapabilities(
-      writesAtOffsets: true, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [],
+      writesAtOffsets: state.withLock { $0.writesAtOffsets }, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [],
       maxConnections: 4)
   }
+  func identity() async throws(DestinationError) -> ServerIdentity { ServerIdentity(fingerprint: "") }
   func probe() async -> [ProbeStep] { [] }
   func stat(_ path: RemotePath) async throws(DestinationError) -> RemoteInfo? {
     files[path.text].map { RemoteInfo(size: Int64($0.count), modified: nil, isDirectory: false) }
@@ -64,7 +70,12 @@ struct MemoryFile: RemoteFile {
   func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError) {
     let error: DestinationError? = server.state.withLock { state in
       state.writes.append(offset)
-      if let error = state.onWrite?(state.writes.count, offset) { return error }
+      if let error = state.onWrite?(state.writes.count, offset) {
+        if error.goOnAt != nil, let kept = state.onBreak, let file = state.files[path.part.text] {
+          state.files[path.part.text] = kept(file)
+        }
+        return error
+      }
       var new = Array(bytes.readableBytesView)
       if state.corruptsAlways { new[0] ^= 1 }
       if state.corruptsOnce == offset { (new[0], state.corruptsOnce) = (new[0] ^ 1, nil) }
@@ -81,15 +92,24 @@ struct MemoryFile: RemoteFile {
   func size() async throws(DestinationError) -> Int64 { Int64(server.files[path.part.text]?.count ?? 0) }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ range: Range<Int64>, chunkSize: Int,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
-    let bytes = server.files[path.part.text] ?? []
+    var whole = SHA256()
     for start in stride(from: range.lowerBound, to: range.upperBound, by: chunkSize) {
       let part = start..<min(start + Int64(chunkSize), range.upperBound)
-      let digest = ContentDigest(sha256: SHA256.hash(data: bytes[Int(part.lowerBound)..<Int(part.upperBound)]))
-      try await onChunk(RemoteChunk(range: part, digest: digest))
+      try await whenWritten(part)
+      server.state.withLock { $0.reads.append((part.lowerBound, $0.writes.count)) }
+      let file = server.files[path.part.text] ?? []
+      guard file.count >= Int(part.upperBound) else {
+        throw DestinationError(.tooShort, "\(path) has \(file.count) bytes.", nextStep: "Send the rest.")
+      }
+      let bytes = file[Int(part.lowerBound)..<Int(part.upperBound)]
+      whole.update(data: bytes)
+      try await onChunk(RemoteChunk(range: part, digest: ContentDigest(sha256: SHA256.hash(data: bytes))))
     }
-    return ContentDigest(sha256: SHA256.hash(data: bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+    return ContentDigest(sha256: whole.finalize())
   }
 
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {

@@ -76,6 +76,50 @@ import Transport
     #expect(failure?.retryable == false)
   }
 
+  @Test("an answer that keeps to the range under a status of 200 is taken, if it says so exactly")
+  func rangeAs200() async {
+    let answer = { @Sendable (contentRange: String) in
+      RangeServer.Answer(
+        status: "200 OK", headers: ["ETag: \(Self.etag)", "Content-Range: \(contentRange)"],
+        body: Array(Self.content[..<10]))
+    }
+    #expect(await failure { _ in answer("bytes 0-9/1000") } == nil)
+    for wrong in ["bytes 0-9/*", "bytes 0-9/1001", "bytes 1-10/1000", "bytes 0-10/1000", ""] {
+      #expect(await failure { _ in answer(wrong) }?.problem.code == "STORAGE_ANSWER_UNREADABLE", "\(wrong)")
+    }
+  }
+
+  @Test("an ETag without its quotes is the same ETag")
+  func unquotedETag() async {
+    let failure = await failure { request in
+      var answer = Self.partial(request)
+      answer.headers[0] = "ETag: v1"
+      return answer
+    }
+    #expect(failure == nil)
+  }
+
+  @Test("a 400 that gives no reason is a request cut on its way, and worth another try; one with a reason is not")
+  func cutShort() async {
+    let cut = await failure { _ in
+      .init(
+        status: "400 Bad Request", headers: ["Content-Type: text/plain; charset=utf-8"],
+        body: Array("400 Bad Request".utf8))
+    }
+    #expect(cut?.problem.code == "STORAGE_UNAVAILABLE")
+    #expect(cut?.retryable == true)
+    #expect(cut?.scope == .delivery)
+    let told = await failure { _ in
+      .init(status: "400 Bad Request", body: Array("<Error><Code>InvalidRequest</Code></Error>".utf8))
+    }
+    #expect(told?.problem.code == "STORAGE_ANSWER_UNREADABLE")
+    #expect(told?.retryable == false)
+    let azure = await failure { _ in
+      .init(status: "400 Bad Request", headers: ["x-ms-error-code: InvalidHeaderValue"])
+    }
+    #expect(azure?.retryable == false)
+  }
+
   @Test("another range than asked for is refused")
   func otherRange() async {
     let failure = await failure { _ in

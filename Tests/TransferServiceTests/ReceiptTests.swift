@@ -21,6 +21,7 @@ import Testing
     }
     receipt = Receipts.make(
       delivery, files: [file], hostKey: "SHA256:x", source: "s3://in", server: "sftp://u@h",
+      proof: Receipts.proof(byServer: false),
       finishedAt: Timestamp(milliseconds: 5000))
   }
 

@@ -5,6 +5,8 @@
 readonly PACKAGES=(
   libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev pkg-config openssh-server openssh-client python3-venv curl
 )
+# What only the tests and benches talk to.
+readonly TEST_PACKAGES=(vsftpd)
 readonly VENV=.venv
 
 say() { printf -- '- %s\n' "$*"; }
@@ -17,24 +19,30 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Installs what is missing of the system's packages; asks for nothing and touches nothing when all are there.
+# install_packages [MORE...]: installs what is missing of the system's packages; asks for nothing and touches nothing when all
+# are there.
 install_packages() {
   command -v dpkg-query >/dev/null || {
     say "no Debian packages here: taking the libraries as they are"
     return
   }
   local package missing=()
-  for package in "${PACKAGES[@]}"; do
+  for package in "${PACKAGES[@]}" "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
   say "installing packages: ${missing[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  # Debian starts an SSH server of the whole machine with the package. Only the program is wanted here.
-  if [[ " ${missing[*]} " == *" openssh-server "* ]] && [ -d /run/systemd/system ]; then
+  # Debian starts servers of the whole machine with their packages. Only the programs are wanted here.
+  [ -d /run/systemd/system ] || return 0
+  if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
     say "switching off the system's own SSH server, which came with openssh-server"
     as_root systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
+  fi
+  if [[ " ${missing[*]} " == *" vsftpd "* ]]; then
+    say "switching off the system's own FTP server, which came with vsftpd"
+    as_root systemctl disable --now vsftpd.service >/dev/null 2>&1 || true
   fi
 }
 

@@ -18,7 +18,7 @@ struct RequestOptions: ParsableArguments {
   @Option(help: "dev, uat or prod.") var environment = "dev"
   @Option(help: "Assignment group of the tickets.") var group = ""
   @Option(help: "low, normal, high or critical.") var priority = "normal"
-  @Option(help: "overwrite or fail: what to do where the file is already there.") var onConflict = "overwrite"
+  @Option(help: "overwrite, skip-if-equal or fail: what to do where the file is already there.") var onConflict = "overwrite"
   @Option(help: "Bytes that travel at once and are repeated at most after a crash. Default: 8 MiB.") var chunkSize: Int64 = 0
   @Option(help: "Title of the tickets. Default: written from the request.") var title = ""
   @OptionGroup var login: DestinationLogin
@@ -31,7 +31,7 @@ struct RequestOptions: ParsableArguments {
       $0.priority = try Priority.parse(priority, prefix: "PRIORITY_")
       $0.source = try Locations.source(source, connection: connection)
       var destination = destination
-      destination.hostKeys = login.hostKeys
+      try login.apply(to: &destination)
       $0.destination = destination
       $0.path = path
       $0.title = title
@@ -48,8 +48,12 @@ struct DestinationLogin: ParsableArguments {
   @Option(help: "File with the private key to log in with.") var identity: String?
   @Option(help: "File with the private key's passphrase.") var passphraseFile: String?
   @Option(help: "File with the password to log in with. Default: FERRY_DESTINATION_PASSWORD.") var passwordFile: String?
-  @Option(help: "Fingerprint of the host key, 'SHA256:...'; may be repeated.") var hostKey: [String] = []
+  @Option(help: "Fingerprint of the host key, 'SHA256:...', or of an FTPS server's public key, 'sha256//...'; may be repeated.")
+  var hostKey: [String] = []
   @Flag(help: "Accept the key of a host never seen before. A changed key is always refused.") var acceptNewHostKey = false
+  @Option(help: "FTPS: file with the certificates (PEM) to trust in place of the system's.") var caFile: String?
+  @Flag(help: "FTP: let the server connect back for each file (active mode).") var active = false
+  @Flag(help: "SFTP: let the server compute hashes by a shell command, where it can.") var allowHashCommand = false
 
   var hostKeys: HostKeyPolicy? {
     guard !hostKey.isEmpty || acceptNewHostKey else { return nil }
@@ -57,6 +61,14 @@ struct DestinationLogin: ParsableArguments {
       $0.fingerprints = hostKey
       $0.acceptNew = acceptNewHostKey
     }
+  }
+
+  /// Adds all but the credentials.
+  func apply(to destination: inout Destination) throws {
+    destination.hostKeys = hostKeys
+    destination.active = active
+    destination.allowHashCommand = allowHashCommand
+    if let caFile { destination.trustedCertificates = try Secret.contents(of: caFile) + "\n" }
   }
 
   func credentials() throws -> DestinationCredentials? {

@@ -75,7 +75,7 @@ enum ReceiptText {
   static func show(_ receipt: Receipt) {
     print("Receipt of delivery \(receipt.deliveryID)")
     print("From      \(receipt.source)")
-    print("To        \(receipt.destination), host key \(receipt.hostKey)")
+    print("To        \(receipt.destination)" + (receipt.hostKey.isEmpty ? "" : ", key \(receipt.hostKey)"))
     print("Asked by  \(receipt.requester?.name ?? ""), tickets \(receipt.userTicket) and \(receipt.auditTicket)")
     print("Times     \(Printing.time(receipt.startedAt)) to \(Printing.time(receipt.finishedAt))")
     print("Proof     \(receipt.proof)")

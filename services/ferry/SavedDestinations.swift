@@ -17,21 +17,20 @@ struct DestinationCommand: AsyncParsableCommand {
         """)
     @OptionGroup var options: ServerOptions
     @Argument(help: "Name to use in 'ferry deliver'.") var name: String
-    @Argument(help: "sftp://USER@HOST:PORT/PATH") var url: String
+    @Argument(help: "sftp://USER@HOST:PORT/PATH; ftp:// without TLS, ftpes:// with explicit, ftps:// with implicit TLS.")
+    var url: String
     @OptionGroup var login: DestinationLogin
     @Option(help: "Connections at once. Default: 4.") var maxConnections: Int32 = 0
 
     func run() async throws {
       let credentials = try login.credentials()
-      try await Server.run(options) { server in
+      var destination = Destination()
+      (destination.name, destination.url, destination.maxConnections) = (name, url, maxConnections)
+      try login.apply(to: &destination)
+      try await Server.run(options) { [destination] server in
         let saved = try await Transfer.Client(server.channel).saveDestination(
           .with {
-            $0.destination = .with {
-              $0.name = name
-              $0.url = url
-              $0.hostKeys = login.hostKeys
-              $0.maxConnections = maxConnections
-            }
+            $0.destination = destination
             $0.credentials = credentials
           }, server.signedIn())
         print(options.json ? saved.jsonString() : "Saved destination \(saved.name). Try it with: ferry destination test \(name)")
@@ -71,11 +70,11 @@ struct DestinationCommand: AsyncParsableCommand {
 
     func run() async throws {
       let credentials = try login.credentials()
-      try await Server.run(options) { server in
+      var tested = Locations.destination(destination).destination
+      try login.apply(to: &tested)
+      try await Server.run(options) { [tested] server in
         let result = try await Transfer.Client(server.channel).testDestination(
           .with {
-            var tested = Locations.destination(destination).destination
-            tested.hostKeys = login.hostKeys
             $0.destination = tested
             $0.credentials = credentials
           }, server.signedIn())

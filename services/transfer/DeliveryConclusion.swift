@@ -89,14 +89,14 @@ struct DeliveryConclusion: Sendable {
         var (next, removed) = (0, 0)
         while next < min(Self.removalsAtOnce, files.count) {
           let file = files[next]
-          group.addTask { await Self.remove(file, destination) }
+          group.addTask { await remove(file, destination) }
           next += 1
         }
         for await done in group {
           if done { removed += 1 }
           if next < files.count {
             let file = files[next]
-            group.addTask { await Self.remove(file, destination) }
+            group.addTask { await remove(file, destination) }
             next += 1
           }
         }
@@ -114,9 +114,14 @@ struct DeliveryConclusion: Sendable {
     return await withTaskCancellationHandler { await work.value } onCancel: { work.cancel() }
   }
 
-  private static func remove(_ file: DeliveryFile, _ destination: any Destinations.Destination) async -> Bool {
-    do throws(DestinationError) {
-      try await destination.removePart(of: try RemotePath(text: file.remotePath))
+  /// A server that is away for a moment is asked again, for as long as clearing up may take.
+  private func remove(_ file: DeliveryFile, _ destination: any Destinations.Destination) async -> Bool {
+    do {
+      try await workflow.persist {
+        try await reaching(connecting: true) { () throws(DestinationError) in
+          try await destination.removePart(of: try RemotePath(text: file.remotePath))
+        }
+      }
       return true
     } catch {
       return false  // counted, and told on the tickets

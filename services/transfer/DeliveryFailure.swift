@@ -21,6 +21,10 @@ struct DeliveryFailure: Error, RetryableError, CustomStringConvertible {
   var retryAfter: Duration?
   /// A service of FileFerry's own does not answer: it is waited for, rather than failing the delivery.
   var peerIsDown = false
+  /// `DestinationError.goOnAt`.
+  var goOnAt: Int64?
+  /// `DestinationError.shownHostKey`.
+  var shownHostKey: String?
 
   var description: String { "\(problem.message) \(problem.nextStep)" }
 
@@ -58,6 +62,7 @@ extension DeliveryFailure {
       case .denied: ("PERMISSION_DENIED", .file)
       case .missing: ("TARGET_MISSING", .file)
       case .conflict: ("TARGET_EXISTS", .file)
+      case .tooShort: ("TARGET_SHORT", .file)
       case .noSpace, .quota: ("NO_SPACE", .delivery)
       case .unsupported: ("DESTINATION_UNSUPPORTED", .delivery)
       case .busy: ("DESTINATION_BUSY", .delivery)
@@ -65,8 +70,9 @@ extension DeliveryFailure {
       case .failed: ("DESTINATION_FAILED", .file)
       }
     self.init(
-      code, error.message, next: error.nextStep, scope: scope, retryable: error.retryable, provider: "sftp",
+      code, error.message, next: error.nextStep, scope: scope, retryable: error.retryable, provider: error.provider,
       providerCode: error.providerCode, subject: subject)
+    (goOnAt, shownHostKey) = (error.goOnAt, error.shownHostKey)
   }
 }
 
@@ -108,34 +114,57 @@ extension DeliveryFailure {
       providerCode: error.kind.rawValue, subject: subject)
   }
 
-  /// "Error Responses", Amazon S3 API Reference. The XML body holds the provider's own code.
+  /// "Error Responses", Amazon S3 API Reference, and "Blob Storage error codes", Azure Storage REST API. The XML body holds
+  /// the provider's own code, with Azure a header too.
   init(status: Int, response: HTTPResponse, subject: String) {
     let body = status >= 300 ? String(response.text.prefix(4096)) : ""
-    let providerCode = Self.element("Code", in: body) ?? "HTTP \(status)"
-    let said = Self.element("Message", in: body).map { ", saying: \($0.prefix(300))" } ?? ""
+    let azureRequestID = response.headers["x-ms-request-id"]
+    let providerCode =
+      response.headers["x-ms-error-code"] ?? Self.element("Code", in: body) ?? "HTTP \(status)"
+    // Azure writes its request id and the time on lines of their own.
+    let firstLine = Self.element("Message", in: body)?.split(whereSeparator: \.isNewline).first
+    let said = firstLine.map { ", saying: \($0.prefix(300))" } ?? ""
     let message = "The storage answered \(providerCode) for \(subject)\(said)."
     let (code, scope, retryable, next): (String, Scope, Bool, String) =
       switch (status, providerCode) {
-      case (_, "SignatureDoesNotMatch"), (_, "InvalidAccessKeyId"), (_, "ExpiredToken"), (_, "InvalidToken"):
+      case (_, "SignatureDoesNotMatch"), (_, "InvalidAccessKeyId"), (_, "ExpiredToken"), (_, "InvalidToken"),
+        (_, "AuthenticationFailed"):
         ("WRONG_KEY", .delivery, false, "Have an administrator save the connection again with a valid key.")
+      case (_, "InvalidObjectState"), (_, "BlobArchived"), (_, "BlobBeingRehydrated"):
+        ("OBJECT_ARCHIVED", .file, false, "Have the object brought back from its archive tier, then deliver it again.")
       case (401, _), (403, _):
         ("ACCESS_DENIED", .file, false, "Have the connection's access key given the right to read this object.")
-      case (404, "NoSuchBucket"): ("BUCKET_MISSING", .delivery, false, "Check the bucket's name.")
+      case (404, "NoSuchBucket"), (404, "ContainerNotFound"): ("BUCKET_MISSING", .delivery, false, "Check the bucket's name.")
       case (404, _): ("OBJECT_MISSING", .file, false, "Check that the object is still there.")
       case (412, _), (416, _):
         ("SOURCE_CHANGED", .file, false, "Start a new delivery, which takes the object as it is now.")
       case (429, _), (503, _): ("THROTTLED", .delivery, true, "Try again in a while.")
       case (500..., _), (408, _): ("STORAGE_UNAVAILABLE", .delivery, true, "Try again in a while.")
       default:
-        ("STORAGE_ANSWER_UNREADABLE", .file, false, "Check that the connection's endpoint is that of an S3 server.")
+        ("STORAGE_ANSWER_UNREADABLE", .file, false, "Check that the connection's endpoint is that of its provider.")
       }
     self.init(
-      code, message, next: next, scope: scope, retryable: retryable, provider: "s3", providerCode: providerCode,
-      subject: subject)
-    problem.requestID = response.headers["x-amz-request-id"] ?? Self.element("RequestId", in: body) ?? ""
+      code, message, next: next, scope: scope, retryable: retryable, provider: azureRequestID == nil ? "s3" : "azure",
+      providerCode: providerCode, subject: subject)
+    problem.requestID =
+      azureRequestID ?? response.headers["x-amz-request-id"] ?? Self.element("RequestId", in: body) ?? ""
     if let seconds = response.headers["retry-after"].flatMap(Int.init), seconds > 0 {
       retryAfter = .seconds(min(seconds, Self.maxRetryAfterSeconds))
     }
+  }
+
+  /// A 400 without a reason is no answer of the storage's: a server that finds a request's connection half closed says so of
+  /// the request that it did not get whole.
+  static func isCutShort(_ response: HTTPResponse) -> Bool {
+    response.status == 400 && response.headers["x-ms-error-code"] == nil
+      && element("Code", in: String(response.text.prefix(4096))) == nil
+  }
+
+  init(cutShort response: HTTPResponse, subject: String) {
+    self.init(
+      "STORAGE_UNAVAILABLE", "The storage answered HTTP \(response.status) for \(subject) and gave no reason.",
+      next: "Try again; if it stays, check that the connection's endpoint is that of its provider.", scope: .delivery,
+      retryable: true, provider: "s3", providerCode: "HTTP \(response.status)", subject: subject)
   }
 
   /// Longer waits than this are not granted to a server's Retry-After.
@@ -146,6 +175,14 @@ extension DeliveryFailure {
       let end = xml[start.upperBound...].firstRange(of: "</\(name)>")
     else { return nil }
     return String(xml[start.upperBound..<end.lowerBound])
+  }
+
+  /// - Parameter checksum: what they don't have: "CRC64NVME".
+  static func corrupt(_ subject: String, _ checksum: String, provider: String = "s3") -> DeliveryFailure {
+    DeliveryFailure(
+      "SOURCE_CORRUPT", "The bytes read of \(subject) don't have the \(checksum) that the storage states for it.",
+      next: "Try again; if it stays, have the object uploaded anew.", retryable: true, provider: provider,
+      subject: subject)
   }
 
   static func changed(_ subject: String, _ why: String) -> DeliveryFailure {

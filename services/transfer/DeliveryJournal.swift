@@ -166,7 +166,7 @@ actor DeliveryJournal {
           case .download: "\(files), \(bytes), read from the source"
           case .validate: "\(files) of the version that was planned"
           case .transfer: "\(bytes) written to the destination"
-          case .verify: "\(bytes) read back, each chunk's SHA-256 equal to the source's"
+          case .verify: "\(bytes) at the destination, each chunk's SHA-256 equal to the source's"
           default: "\(files) under their final names, no .part file left"
           }
         change.end(state, .done, note)
@@ -189,11 +189,12 @@ actor DeliveryJournal {
 
   // MARK: Files and chunks
 
-  /// One file's record, together with whatever belongs to the same moment.
-  nonisolated func put(_ file: DeliveryFile, chunks: [Chunk] = []) async throws {
+  nonisolated func put(_ file: DeliveryFile) async throws { try await put([file]) }
+
+  /// Files whose records belong to one moment: no more than `FileGroup.maxFiles`.
+  nonisolated func put(_ files: [DeliveryFile]) async throws {
     var batch = context.batch()
-    batch.put(JournalKeys.file(file.index), file.encodedBytes())
-    for chunk in chunks { batch.put(JournalKeys.chunk(file.index, chunk.index), chunk.encodedBytes()) }
+    for file in files { batch.put(JournalKeys.file(file.index), file.encodedBytes()) }
     try await context.commit(batch)
   }
 

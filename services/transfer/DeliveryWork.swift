@@ -14,6 +14,10 @@ struct DeliveryTools: Sendable {
   /// Chunks in flight, over all files of the delivery: read, hashed or being written.
   let chunks: Slots
   let options: DeliveryOptions
+  /// What the destination can do, asked once.
+  let writesAtOffsets: Bool
+  /// "sftp": whose code a failure at the destination carries.
+  let protocolName: String
 
   func chunkSize(_ file: DeliveryFile) -> Int64 { Planner.chunkSize(file.size, wanted: options.chunkSize) }
 
@@ -27,8 +31,10 @@ struct DeliveryTools: Sendable {
 
 struct DeliveryWork: Sendable {
   /// Chunks in flight at most; larger chunks are fewer, so that bytes are bounded too.
-  static let maxChunksInFlight = 8
-  static let maxBytesInFlight: Int64 = 128 << 20
+  static let maxChunksInFlight = 12
+  static let maxBytesInFlight: Int64 = 48 << 20
+  /// Small files at once for each that may be at once otherwise: while one waits for its source, another is sent.
+  private static let smallFilesAtOnce = 2
 
   let tools: DeliveryTools
   /// Not delivered yet, in order, with what the journal holds of their chunks.
@@ -41,26 +47,41 @@ struct DeliveryWork: Sendable {
 
   /// Returns the files that failed by themselves. Throws what ends the delivery as a whole.
   func run() async throws -> [DeliveryFile] {
-    let queue = FileQueue(files)
-    return try await withThrowingTaskGroup(of: [DeliveryFile].self) { group in
-      for _ in 0..<max(1, min(atOnce, files.count)) {
-        group.addTask {
+    let group = FileGroup(tools.journal)
+    let queue = FileQueue(files, tools, group)
+    do {
+      let failed = try await runAll(queue, group)
+      try await group.flush()
+      return failed
+    } catch {
+      // What was delivered is said, whatever ended the rest; a journal that can't be written is what ended it, then.
+      try? await group.flush()
+      throw error
+    }
+  }
+
+  private func runAll(_ queue: FileQueue, _ group: FileGroup) async throws -> [DeliveryFile] {
+    let small = files.contains { queue.isSmall($0) }
+    let workers = max(1, min(atOnce * (small ? Self.smallFilesAtOnce : 1), files.count))
+    return try await withThrowingTaskGroup(of: [DeliveryFile].self) { tasks in
+      for _ in 0..<workers {
+        tasks.addTask {
           var failed: [DeliveryFile] = []
-          while let file = await queue.next() {
-            if let file = try await deliver(file) { failed.append(file) }
+          while let file = try await queue.next() {
+            if let file = try await deliver(file, queue.isSmall(file) ? group : nil) { failed.append(file) }
           }
           return failed
         }
       }
       var failed: [DeliveryFile] = []
-      for try await some in group { failed += some }
+      for try await some in tasks { failed += some }
       return failed.sorted { $0.index < $1.index }
     }
   }
 
   /// The file with its problem if it failed by itself.
-  private func deliver(_ state: FileState) async throws -> DeliveryFile? {
-    let delivery = FileDelivery(tools: tools, state: state)
+  private func deliver(_ state: FileState, _ group: FileGroup?) async throws -> DeliveryFile? {
+    let delivery = FileDelivery(tools: tools, state: state, group: group)
     do {
       try await delivery.run()
       return nil
@@ -88,13 +109,6 @@ struct DeliveryWork: Sendable {
   }
 }
 
-/// Hands out files one by one.
-private actor FileQueue {
-  private var rest: ArraySlice<FileState>
-  init(_ files: [FileState]) { rest = files[...] }
-  func next() -> FileState? { rest.popFirst() }
-}
-
 /// A file as the journal has it.
 struct FileState: Sendable {
   var file: DeliveryFile
@@ -102,6 +116,8 @@ struct FileState: Sendable {
   var chunks: [Int32: Chunk] = [:]
   /// Base64, where the provider stated one.
   var sourceSHA256 = ""
+  /// An earlier run had begun to deliver it.
+  var wasBegun = false
 
   var hasWritten: Bool { chunks.values.contains(where: \.written) }
 }

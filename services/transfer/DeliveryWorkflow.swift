@@ -170,28 +170,44 @@ struct DeliveryWorkflow: Sendable {
     _ choice: DestinationChoice, _ journal: DeliveryJournal
   ) async throws -> any Destinations.Destination {
     let endpoint = choice.address.endpoint
-    let known = try await keeping { () throws(RPCError) in try await destinations.knownHostKeys(endpoint) }
-    let destination = SFTPDestination(choice.settings(known: known))
-    do {
-      let retried: @Sendable (DeliveryFailure) async throws -> Void = {
-        try await journal.retried("connecting to \(endpoint)", $0)
-      }
-      let server = try await persist(onRetry: retried) {
-        try await reaching(endpoint.description, connecting: true) { () throws(DestinationError) in
-          try await destination.server()
+    var known = try await keeping { () throws(RPCError) in try await destinations.knownHostKeys(endpoint) }
+    while true {
+      let destination = try open(choice, known: known)
+      do {
+        let retried: @Sendable (DeliveryFailure) async throws -> Void = {
+          try await journal.retried("connecting to \(endpoint)", $0)
         }
-      }
-      if server.hostKeyIsNew {
-        try await keeping { () throws(RPCError) in
-          try await destinations.remember(server.hostKey.fingerprint, of: endpoint)
+        let server = try await persist(onRetry: retried) {
+          try await reaching(endpoint.description, connecting: true) { () throws(DestinationError) in
+            try await destination.identity()
+          }
         }
+        if server.isNew { try await remember(server.fingerprint, of: endpoint) }
+        try await journal.change { $0.meta.hostKey = server.fingerprint }
+        return destination
+      } catch let failure as DeliveryFailure {
+        await destination.close()
+        // TLS has no way to accept a key as it is shown; it is told, and then pinned.
+        guard failure.problem.code == "HOST_KEY_UNKNOWN", choice.hostKeys.acceptNew, known.isEmpty,
+          let shown = failure.shownHostKey, choice.address.scheme != "sftp"
+        else { throw failure }
+        try await remember(shown, of: endpoint)
+        known = [shown]
+      } catch {
+        await destination.close()
+        throw error
       }
-      try await journal.change { $0.meta.hostKey = server.hostKey.fingerprint }
-      return destination
-    } catch {
-      await destination.close()
-      throw error
     }
+  }
+
+  private func open(_ choice: DestinationChoice, known: [String]) throws -> any Destinations.Destination {
+    do throws(DestinationError) { return try DestinationRegistry.destination(choice.settings(known: known)) } catch {
+      throw DeliveryFailure(error, connecting: true, subject: choice.url)
+    }
+  }
+
+  private func remember(_ fingerprint: String, of endpoint: SSHEndpoint) async throws {
+    try await keeping { () throws(RPCError) in try await destinations.remember(fingerprint, of: endpoint) }
   }
 
   /// A call on this service's own store.
@@ -211,9 +227,13 @@ struct DeliveryWorkflow: Sendable {
     try await journal.settle()
     try claim(load, choice, delivery)
     let chunkSize = load.pending.map { Planner.chunkSize($0.file.size, wanted: options.chunkSize) }.max() ?? 1
+    let capabilities = try await persist(onRetry: { try await journal.retried("asking the destination", $0) }) {
+      try await reaching(connecting: true) { () throws(DestinationError) in try await destination.capabilities() }
+    }
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
-      chunks: DeliveryWork.slots(chunkSize: chunkSize), options: options)
+      chunks: DeliveryWork.slots(chunkSize: chunkSize), options: options, writesAtOffsets: capabilities.writesAtOffsets,
+      protocolName: choice.address.scheme)
     let work = DeliveryWork(tools: tools, files: load.pending, atOnce: choice.maxConnections)
     let ticker = Task {
       var last = journal.progress.current
@@ -233,11 +253,14 @@ struct DeliveryWorkflow: Sendable {
 
   private func reader(_ delivery: Delivery, _ journal: DeliveryJournal) -> @Sendable (DeliveryFile) -> RangeReader {
     let (source, http, threads, now) = (source(delivery), http, threads, journal.context.clock.now)
+    let wanted = delivery.request?.options?.chunkSize ?? 0
     return { file in
       RangeReader(
         subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads,
         now: now
-      ) { () async throws(DeliveryFailure) in try await source.grant(file) }
+      ) { () async throws(DeliveryFailure) in 
+        try await source.grant(file, chunkSize: Planner.chunkSize(file.size, wanted: wanted))
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 // destination never go to another server or login than the one they were saved for.
 import Destinations
 import FerryAPI
+import FoundationEssentials
 import RPC
 import ServiceKit
 import Transport
@@ -11,6 +12,8 @@ struct DestinationChoice: Sendable {
   static let maxFingerprints = 16
   /// Of a password, private key or passphrase.
   static let maxSecretBytes = 32 * 1024
+  /// Of certificates to trust.
+  static let maxCertificateBytes = 64 * 1024
 
   /// With the path that files go to.
   var address: DestinationAddress
@@ -18,6 +21,8 @@ struct DestinationChoice: Sendable {
   var isFolder: Bool
   var hostKeys: HostKeyPolicy
   var maxConnections: Int
+  var ftp = FTPSettings()
+  var allowsHashCommand = false
   /// Nil where the saved or given destination has none.
   var credentials: DestinationCredentials?
 
@@ -47,10 +52,17 @@ struct DestinationChoice: Sendable {
   static func spelledOut(_ destination: FerryAPI.Destination) throws(RPCError) -> DestinationChoice {
     let address = try parse(destination.url)
     let policy = destination.hostKeys ?? HostKeyPolicy()
-    try check(policy)
+    try check(policy, of: address)
+    guard destination.trustedCertificates.utf8.count <= maxCertificateBytes else {
+      throw .invalid(
+        "The certificates to trust are over \(maxCertificateBytes) bytes.", next: "Give the CA's certificate alone.")
+    }
+    let trusted = destination.trustedCertificates.isEmpty ? nil : destination.trustedCertificates
     return DestinationChoice(
       address: address, isFolder: means(folder: destination.url, address), hostKeys: policy,
-      maxConnections: try connections(destination.maxConnections), credentials: nil)
+      maxConnections: try connections(destination.maxConnections),
+      ftp: FTPSettings(active: destination.active, trustedCertificatesPEM: trusted),
+      allowsHashCommand: destination.allowHashCommand, credentials: nil)
   }
 
   private static func saved(
@@ -123,16 +135,26 @@ struct DestinationChoice: Sendable {
     return wanted == 0 ? DestinationSettings.defaultConnections : Int(wanted)
   }
 
-  static func check(_ policy: HostKeyPolicy) throws(RPCError) {
+  private static func check(_ policy: HostKeyPolicy, of address: DestinationAddress) throws(RPCError) {
     guard policy.fingerprints.count <= maxFingerprints else {
       throw .invalid(
         "\(policy.fingerprints.count) host keys were given.", next: "Give at most \(maxFingerprints).")
     }
-    for fingerprint in policy.fingerprints where SSHHostKey.normalized(fingerprint) == nil {
+    for fingerprint in policy.fingerprints {
+      let isRight = address.scheme == "sftp" ? SSHHostKey.normalized(fingerprint) != nil : isPin(fingerprint)
+      guard !isRight else { continue }
       throw .invalid(
-        "\(String(fingerprint.prefix(80)).debugDescription) is no fingerprint of a host key.",
-        next: "Write it as ssh-keygen -lf prints it: SHA256: and 43 characters.")
+        "\(String(fingerprint.prefix(80)).debugDescription) is no fingerprint of a key of \(address.scheme).",
+        next: address.scheme == "sftp"
+          ? "Write it as ssh-keygen -lf prints it: SHA256: and 43 characters."
+          : "Write it as the test of the destination shows it: sha256// and 44 characters.")
     }
+  }
+
+  /// "sha256//" and a SHA-256 in base64.
+  private static func isPin(_ text: String) -> Bool {
+    guard text.hasPrefix("sha256//"), text.utf8.count == 52 else { return false }
+    return Data(base64Encoded: String(text.dropFirst(8)))?.count == 32
   }
 
   static func check(_ credentials: DestinationCredentials?) throws(RPCError) {
@@ -157,6 +179,10 @@ struct DestinationChoice: Sendable {
       secrets: DestinationSecrets(
         password: some(given.password), privateKey: some(given.privateKey), passphrase: some(given.passphrase)),
       hostKeys: SSHHostKeyPolicy(pinned: hostKeys.fingerprints, known: known, acceptNew: hostKeys.acceptNew),
-      maxConnections: maxConnections)
+      maxConnections: maxConnections,
+      ftp: FTPSettings(
+        active: ftp.active, trustedCertificatesPEM: ftp.trustedCertificatesPEM,
+        pinnedPublicKeys: hostKeys.fingerprints.isEmpty ? known : hostKeys.fingerprints),
+      remoteHash: allowsHashCommand ? .whereOffered : .never)
   }
 }

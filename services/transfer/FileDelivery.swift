@@ -1,11 +1,12 @@
-// One file from its source to its final name: its .part file made or found again, chunks sent, all of it proven by
-// reading it back, then renamed. Everything that has to survive a crash is in the journal before the next step relies
-// on it.
+// One file from its source to its final name: its .part file made or found again, chunks sent and, while others follow,
+// read back, then renamed. Everything that has to survive a crash is in the journal before the next step relies on it; of
+// small files that is only that they were begun, because sending one again costs less than writing down how far it came.
 //
 // Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with the SHA-256 of
 // the bytes as they were read from the source, under a condition on the object's version; the read-back goes over the
 // whole .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own
 // SHA-256, which the same read-back gives, is that of the source's version.
+import Crypto
 import Destinations
 import FerryAPI
 import FoundationEssentials
@@ -17,6 +18,10 @@ actor FileDelivery {
   var chunks: [Int32: Chunk]
   private let sourceSHA256: String
   private let path: RemotePath?
+  /// Of a small file: the others with which it is journalled.
+  let group: FileGroup?
+  /// The journal said so when this run took the file up.
+  private let wasBegun: Bool
   let reader: RangeReader
   let chunkSize: Int64
   let count: Int32
@@ -26,12 +31,21 @@ actor FileDelivery {
   /// Chunks that were read back equal, in the read-back under way or just done.
   var proven: Set<Int32> = []
   private var hasPassedRead = false
+  /// Who waits until a chunk is written: the read-back, and writes to a server that takes them in order only.
+  private var waiters: [UInt64: (index: Int32, turn: CheckedContinuation<Bool, Never>)] = [:]
+  private var nextWaiter: UInt64 = 0
+  /// Written once, and then not kept by a server that takes a file in one stream.
+  private var lost: Set<Int32> = []
+  /// No chunk is on its way any more, but for those that a proof finds wrong.
+  private(set) var isSent = false
 
   var journal: DeliveryJournal { tools.journal }
   var name: String { String(file.key.prefix(255)) }
 
-  init(tools: DeliveryTools, state: FileState) {
+  init(tools: DeliveryTools, state: FileState, group: FileGroup? = nil) {
     self.tools = tools
+    self.group = group
+    wasBegun = state.wasBegun
     file = state.file
     chunks = state.chunks
     sourceSHA256 = state.sourceSHA256
@@ -49,12 +63,25 @@ actor FileDelivery {
     }
     guard let remote = try await open(path) else { return }  // it was there already, proven
     do {
-      try await send(to: remote)
-      try await prove(remote)
+      try await sendAndProve(remote)
       try await commit(remote, path)
     } catch {
       await remote.close()
       throw error
+    }
+  }
+
+  /// The first chunks are read back while later ones are on their way.
+  private func sendAndProve(_ remote: any RemoteFile) async throws {
+    guard count > 1 else {
+      try await send(to: remote)
+      return try await prove(remote)
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await self.send(to: remote) }
+      group.addTask { try await self.prove(remote) }
+      // The first that fails ends the other.
+      while try await group.next() != nil {}
     }
   }
 
@@ -73,46 +100,94 @@ actor FileDelivery {
     let begun = chunks.values.contains(where: \.written) || file.status == .verifying
     if begun {
       do {
-        return try await tools.insist("opening \(name)") {
+        let remote = try await tools.insist("opening \(name)") {
           try await reaching(path.text) { () throws(DestinationError) in try await destination.reopen(path) }
         }
+        try await forgetChunks(missingFrom: remote)
+        return remote
       } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_MISSING" {
         if try await isRenamed(path) { return nil }
-        try await forgetChunks()
+        try await forgetAllChunks()
       }
     }
-    if tools.options.onConflict == .fail { try await refuseExisting(path) }
-    let size = file.size
-    let remote = try await tools.insist("creating \(name)") {
-      try await reaching(path.text) { () throws(DestinationError) in try await destination.create(path, size: size) }
-    }
-    file.status = .transferring
-    if count != 1 { try await journal.put(file) }  // a single chunk's first record says the same
-    return remote
-  }
-
-  private func refuseExisting(_ path: RemotePath) async throws {
-    let destination = tools.destination
-    let found = try await tools.insist("looking for \(path)") {
-      try await reaching(path.text) { () throws(DestinationError) in try await destination.stat(path) }
-    }
-    if found != nil {
+    // A small file's end is journalled together with others', so a crash may have come between its name and its record.
+    let mayBeThere = tools.options.onConflict == .skipIfEqual || (group != nil && wasBegun)
+    if mayBeThere, try await isThereAlready(path) { return nil }
+    if tools.options.onConflict == .fail, try await isTaken(path) {
       throw DeliveryFailure(
         "TARGET_EXISTS", "\(path) already exists at the destination.",
-        next: "Choose another path, or allow overwriting.", provider: "sftp", subject: path.text)
+        next: "Choose another path, or allow overwriting.", provider: tools.protocolName, subject: path.text)
+    }
+    // Before there is a .part file: whoever clears up looks for those of files that were begun.
+    file.status = .transferring
+    if group == nil { try await journal.put(file) }
+    let size = file.size
+    return try await tools.insist("creating \(name)") {
+      try await reaching(path.text) { () throws(DestinationError) in try await destination.create(path, size: size) }
+    }
+  }
+
+  private func isTaken(_ path: RemotePath) async throws -> Bool {
+    let destination = tools.destination
+    return try await tools.insist("looking for \(path)") {
+      try await reaching(path.text) { () throws(DestinationError) in try await destination.stat(path) != nil }
+    }
+  }
+
+  /// Does the final name hold the source's very bytes? Then the file is delivered, and nothing has to move.
+  private func isThereAlready(_ path: RemotePath) async throws -> Bool {
+    let size = file.size
+    guard let found = try await digest(of: path, ifSized: size) else { return false }
+    let expected = try await sourceDigest()
+    guard found == expected else { return false }
+    // An earlier run may have begun to send it. What can't be removed is looked for again when all is cleared up.
+    if wasBegun { try? await removePart() }
+    for index in 0..<count { note(read: index, length(index), counted: chunks[index]?.written == true) }
+    journal.progress.add(size, to: .transfer)
+    journal.progress.add(size, to: .verify)
+    hasPassedRead = true
+    for state in [DeliveryState.download, .validate, .transfer, .verify] {
+      try await journal.begin(state)
+      try await journal.pass(state)
+    }
+    try await finish(sha256: expected)
+    return true
+  }
+
+  /// Of the source, read through once in order.
+  private func sourceDigest() async throws -> String {
+    var hash = SHA256()
+    for index in 0..<count {
+      try await tools.chunks.take()
+      defer { tools.chunks.giveBack() }
+      let (range, earlier) = (range(index), hash)
+      hash = try await tools.insist("reading \(name)") { [tools, reader] in
+        let bytes = try await reader.read(range)
+        return await tools.threads.run {
+          var hash = earlier
+          bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+          return hash
+        }
+      }
+    }
+    return Hex.encode(hash.finalize())
+  }
+
+  /// Of what has the final name; nil if nothing of that size has.
+  private func digest(of path: RemotePath, ifSized size: Int64) async throws -> String? {
+    let destination = tools.destination
+    return try await tools.insist("looking for \(path)") {
+      try await reaching(path.text) { () throws(DestinationError) -> String? in
+        guard let found = try await destination.stat(path), !found.isDirectory, found.size == size else { return nil }
+        return try await destination.digest(of: path).hexadecimal
+      }
     }
   }
 
   /// The .part file is gone: was it renamed just before a crash? Only equal bytes say so.
   private func isRenamed(_ path: RemotePath) async throws -> Bool {
     guard (0..<count).allSatisfy({ chunks[$0]?.written == true }), let expected = provenSHA256 else { return false }
-    let (destination, size) = (tools.destination, file.size)
-    let digest: String? = try await tools.insist("looking for \(path)") {
-      try await reaching(path.text) { () throws(DestinationError) in
-        guard let found = try await destination.stat(path), !found.isDirectory, found.size == size else { return nil }
-        return try await destination.digest(of: path).hexadecimal
-      }
-    }
+    let digest = try await digest(of: path, ifSized: file.size)
     guard digest == expected else { return false }
     for chunk in chunks.values { note(read: chunk.index, chunk.length, counted: true) }
     journal.progress.add(file.size, to: .verify)
@@ -129,7 +204,18 @@ actor FileDelivery {
     return count == 1 ? chunks[0]?.sha256 : nil
   }
 
-  private func forgetChunks() async throws {
+  /// What the .part file is too short to hold was not kept by the server, whatever it acknowledged.
+  private func forgetChunks(missingFrom remote: any RemoteFile) async throws {
+    let size = try await tools.insist("looking at \(name)") {
+      try await reaching { () throws(DestinationError) in try await remote.size() }
+    }
+    for (index, chunk) in chunks where chunk.written && range(index).upperBound > size {
+      try await unwrite(index)
+      journal.progress.add(-chunk.length, to: .download)
+    }
+  }
+
+  private func forgetAllChunks() async throws {
     let lost = chunks.values.filter(\.written)
     file.sha256 = ""
     for chunk in lost {
@@ -169,11 +255,34 @@ actor FileDelivery {
             try await self.send(index, to: remote)
           }
         }
-        try await group.waitForAll()
+        while try await group.next() != nil {}
       }
     }
+    try await sendLost(before: count, to: remote)
+    isSent = true
     try await passRead()
     try await journal.pass(.transfer)
+  }
+
+  /// Chunks that a broken stream took with it go again, in order.
+  func sendLost(before end: Int32, to remote: any RemoteFile) async throws {
+    while let index = lost.min(), index < end {
+      lost.remove(index)
+      try await send(index, to: remote)
+    }
+  }
+
+  /// If a stream broke of which the server kept only so many bytes, the chunks behind them are lost, and the failure is one
+  /// that another try may mend.
+  func rewound(_ failure: DeliveryFailure) async throws -> DeliveryFailure {
+    guard let size = failure.goOnAt else { return failure }
+    for (index, chunk) in chunks where chunk.written && range(index).upperBound > size {
+      try await unwrite(index)
+      lost.insert(index)
+    }
+    var passing = failure
+    passing.problem.retryable = true
+    return passing
   }
 
   func range(_ index: Int32) -> Range<Int64> {
@@ -187,14 +296,49 @@ actor FileDelivery {
   func send(_ index: Int32, to remote: any RemoteFile) async throws {
     let range = range(index)
     try await tools.insist("chunk \(index + 1) of \(count) of \(name)") { [tools, reader] in
-      try await self.intend(index)
+      // The intent must be in the journal before the first byte is at the destination; reading need not wait for that.
+      async let intended: Void = self.intend(index)
       try await tools.journal.begin(.download)
       let bytes = try await reader.read(range)
       let sha256 = await tools.threads.sha256(bytes)
       await self.note(read: index, Int64(bytes.readableBytes), counted: false)
       try await tools.journal.begin(.transfer)
-      try await reaching { () throws(DestinationError) in try await remote.write(bytes, at: range.lowerBound) }
+      try await intended
+      if !tools.writesAtOffsets, index > 0 {
+        try await self.sendLost(before: index, to: remote)
+        try await self.untilWritten(index - 1)
+      }
+      do {
+        try await reaching { () throws(DestinationError) in try await remote.write(bytes, at: range.lowerBound) }
+      } catch let failure as DeliveryFailure {
+        throw try await self.rewound(failure)
+      }
       try await self.written(index, sha256)
+    }
+  }
+
+  /// Returns once the chunk is written. Throws CancellationError if the task is cancelled first, which it is when the
+  /// sending has failed.
+  func untilWritten(_ index: Int32) async throws(CancellationError) {
+    if chunks[index]?.written == true { return }
+    let number = nextWaiter
+    nextWaiter += 1
+    let isWritten = await withTaskCancellationHandler {
+      await withCheckedContinuation { (turn: CheckedContinuation<Bool, Never>) in
+        if Task.isCancelled { turn.resume(returning: false) } else { waiters[number] = (index, turn) }
+      }
+    } onCancel: {
+      Task { await self.stopWaiting(number) }
+    }
+    if !isWritten { throw CancellationError() }
+  }
+
+  private func stopWaiting(_ number: UInt64) { waiters.removeValue(forKey: number)?.turn.resume(returning: false) }
+
+  private func wake(_ index: Int32) {
+    for (number, waiter) in waiters where waiter.index == index {
+      waiters[number] = nil
+      waiter.turn.resume(returning: true)
     }
   }
 
@@ -205,27 +349,23 @@ actor FileDelivery {
     chunk.sends += 1
     (chunk.written, chunk.sha256) = (false, "")
     chunks[index] = chunk
-    if count == 1 {
-      file.status = .transferring
-      try await journal.put(file, chunks: [chunk])
-    } else {
-      try await journal.put(chunk, of: file.index)
-    }
+    if group == nil { try await journal.put(chunk, of: file.index) }
   }
 
   private func written(_ index: Int32, _ sha256: String) async throws {
     guard var chunk = chunks[index] else { return }
     (chunk.sha256, chunk.written) = (sha256, true)
-    try await journal.put(chunk, of: file.index)
+    if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(chunk.length, to: .transfer)
+    wake(index)
   }
 
   /// A chunk that was journalled as written is not there, or not as it should be.
   func unwrite(_ index: Int32) async throws {
     guard var chunk = chunks[index], chunk.written else { return }
     (chunk.sha256, chunk.written) = ("", false)
-    try await journal.put(chunk, of: file.index)
+    if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(-chunk.length, to: .transfer)
   }
@@ -248,12 +388,12 @@ actor FileDelivery {
   }
 
   /// The whole file's SHA-256 against the provider's own, where it states one.
-  func compare(_ sha256: String) throws {
+  func compare(_ sha256: String) throws(DeliveryFailure) {
     guard !sourceSHA256.isEmpty, let stated = Data(base64Encoded: sourceSHA256) else { return }
     guard Hex.encode(stated) == sha256 else {
       throw DeliveryFailure(
         "PROOF_FAILED", "The bytes read of \(name) don't have the SHA-256 that the storage states for it.",
-        next: "Try again; if it stays, have the object uploaded anew.", provider: "s3", subject: file.key)
+        next: "Try again; if it stays, have the object uploaded anew.", subject: file.key)
     }
   }
 
@@ -288,6 +428,7 @@ actor FileDelivery {
     file.status = .delivered
     file.problem = nil
     file.deliveredAt = journal.now()
+    if let group { return try await group.delivered(file) }
     try await journal.put(file)
     try await journal.pass(.cleanUp)
   }

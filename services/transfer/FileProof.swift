@@ -11,12 +11,17 @@ extension FileDelivery {
     for round in 1... {
       let (sha256, wrong) = try await readBack(remote)
       if let sha256, wrong.isEmpty {
-        if count != 1 { try compare(sha256) }
+        if count != 1, let failure = sourceFailure(sha256) {
+          guard round < Self.maxProofRounds else { throw failure }
+          // Which chunk it is can't be told: all are read anew.
+          try await sendAgain(Array(0..<count), "\(name) is not what the storage says it is, and is read again", remote)
+          continue
+        }
         try await reader.confirmUnchanged()
         file.sha256 = sha256
         file.status = .verifying
-        // Before the rename: what a crash after it is mended by. A single chunk's record holds the same already.
-        if count != 1 { try await journal.put(file) }
+        // Before the rename: what a crash after it is mended by.
+        if group == nil { try await journal.put(file) }
         try await journal.pass(.validate)
         try await journal.pass(.verify)
         return
@@ -25,14 +30,23 @@ extension FileDelivery {
         throw DeliveryFailure(
           "PROOF_FAILED",
           "\(wrong.count) of \(count) chunks of \(name) came back changed from the destination, \(round) times.",
-          next: "Have the server's disk checked; the file was not given its name.", provider: "sftp", subject: file.key)
+          next: "Have the server's disk checked; the file was not given its name.", provider: tools.protocolName, subject: file.key)
       }
-      try await sendAgain(wrong, remote)
+      let text = "\(wrong.count) of \(count) chunks of \(name) came back changed and are sent again"
+      try await sendAgain(wrong, text, remote)
     }
   }
 
-  private func sendAgain(_ wrong: [Int32], _ remote: any RemoteFile) async throws {
-    let text = "\(wrong.count) of \(count) chunks of \(name) came back changed and are sent again"
+  /// Why the file, as it was read, is not the source's.
+  private func sourceFailure(_ sha256: String) -> DeliveryFailure? {
+    do throws(DeliveryFailure) {
+      try reader.confirmChecksum(sha256: sha256)
+      try compare(sha256)
+      return nil
+    } catch { return error }
+  }
+
+  private func sendAgain(_ wrong: [Int32], _ text: String, _ remote: any RemoteFile) async throws {
     try await journal.change { $0.event(.retry, text) }
     journal.progress.addRetry()
     for index in wrong {
@@ -43,26 +57,43 @@ extension FileDelivery {
     }
   }
 
-  /// The whole file's digest and the chunks that are not as they were read from the source.
+  /// The whole file's digest and the chunks that are not as they were read from the source. The first time this runs beside
+  /// the sending, and waits for each chunk to be written.
   private func readBack(_ remote: any RemoteFile) async throws -> (sha256: String?, wrong: [Int32]) {
     try await tools.insist("reading back \(name)") { [chunkSize, file] in
       await self.resetVerified()
+      // While others are being sent these go in their turn.
+      if await self.isSent { try await self.sendLost(before: self.count, to: remote) }
+      let sha256: String?
+      do {
+        sha256 = try await reaching { () throws(DestinationError) in
+          try await remote.readBack(
+            0..<file.size, chunkSize: Int(chunkSize),
+            whenWritten: { (range) async throws(DestinationError) in
+              do throws(CancellationError) { try await self.untilWritten(Int32(clamping: range.lowerBound / chunkSize)) } catch {
+                throw DestinationError(.cancelled, "Reading back was cancelled.", nextStep: "Start it again if it is wanted.")
+              }
+            },
+            onChunk: { (chunk) async throws(DestinationError) in await self.check(chunk) }
+          ).hexadecimal
+        }
+      } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_SHORT" {
+        // What is missing at the end can't be read; what is there was compared, the rest counts as wrong.
+        sha256 = nil
+        for index in 0..<self.count { try await self.untilWritten(index) }
+      } catch let failure as DeliveryFailure {
+        throw try await self.rewound(failure)
+      }
       let size = try await reaching { () throws(DestinationError) in try await remote.size() }
-      // What is missing at the end can't be read; what is there is compared, the rest counts as wrong.
-      let readable = min(size, file.size)
       if size > file.size {
         throw DeliveryFailure(
           "PROOF_FAILED",
           "The .part file of \(file.key.prefix(255)) has \(size) bytes, more than the \(file.size) it was sent.",
-          next: "See that nobody else writes to that path, then retry.", provider: "sftp", subject: file.key)
-      }
-      let digest = try await reaching { () throws(DestinationError) in
-        try await remote.readBack(0..<readable, chunkSize: Int(chunkSize)) { (chunk) async throws(DestinationError) in
-          await self.check(chunk)
-        }
+          next: "See that nobody else writes to that path, then retry.", provider: self.tools.protocolName,
+          subject: file.key)
       }
       let wrong = await self.unverified
-      return (size == file.size ? digest.hexadecimal : nil, wrong)
+      return (size == file.size ? sha256 : nil, wrong)
     }
   }
 

@@ -44,7 +44,9 @@ struct JournalLoad: Sendable {
         journal.progress.add(chunk.length, to: .download)
         journal.progress.add(chunk.length, to: .transfer)
       }
-      pending.append(FileState(file: file, chunks: known, sourceSHA256: checksums[file.index] ?? ""))
+      let wasBegun = file.status == .transferring
+      pending.append(
+        FileState(file: file, chunks: known, sourceSHA256: checksums[file.index] ?? "", wasBegun: wasBegun))
     }
   }
 

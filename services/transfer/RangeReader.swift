@@ -1,7 +1,9 @@
 // Reads ranges of one version of one object, by the read rights that storage-broker grants: a URL for ranged GET, or a
-// local path. Every answer must be of that version. One try a call: whoever calls decides about another.
+// local path. Every answer must be of that version, and the bytes those that the storage says they are. One try a call:
+// whoever calls decides about another.
 import FerryAPI
 import NIOCore
+import Synchronization
 import Transport
 
 final class RangeReader: Sendable {
@@ -20,9 +22,11 @@ final class RangeReader: Sendable {
   private let http: HTTPClient
   private let threads: WorkThreads
   private let grants: GrantKeeper
+  /// Of an object read in pieces, once a grant has told what the storage states of it.
+  private let checksum = Mutex<SourceChecksum?>(nil)
 
   /// - Parameters:
-  ///   - etag: of the version to read, with its quotes.
+  ///   - etag: of the version to read.
   ///   - now: milliseconds since 1970.
   init(
     subject: String, size: Int64, etag: String, http: HTTPClient, threads: WorkThreads,
@@ -30,7 +34,7 @@ final class RangeReader: Sendable {
   ) {
     self.subject = subject
     self.size = size
-    self.etag = etag
+    self.etag = EntityTag.quoted(etag)
     self.http = http
     self.threads = threads
     grants = GrantKeeper(now: now, make: grant)
@@ -56,10 +60,23 @@ final class RangeReader: Sendable {
     if let failure = await threads.run({ [subject] in LocalFile.confirm(grant, subject: subject) }) { throw failure }
   }
 
+  /// Throws if what was read of the object, all of it, is not what the storage states. Says nothing of a local file, of an
+  /// object read as a whole, which each such read checks, and of one that an earlier run read in part.
+  /// - Parameter sha256: of the whole, in hexadecimal.
+  func confirmChecksum(sha256: String) throws(DeliveryFailure) {
+    guard let checksum = checksum.withLock({ $0 }), checksum.holds(sha256: sha256) == false else { return }
+    throw .corrupt(subject, checksum.stated.algorithm.name)
+  }
+
   private func granted() async throws(DeliveryFailure) -> ReadGrant {
     let grant = try await grants.grant()
     if grant.size != size { throw .changed(subject, "it had \(size) bytes and has \(grant.size)") }
-    if !etag.isEmpty, grant.etag != etag { throw .changed(subject, "its ETag was \(etag) and is \(grant.etag)") }
+    if !etag.isEmpty, EntityTag.quoted(grant.etag) != etag {
+      throw .changed(subject, "its ETag was \(etag) and is \(grant.etag)")
+    }
+    if let stated = SourceStatement.best(of: grant.checksums) {
+      checksum.withLock { checksum in if checksum == nil { checksum = SourceChecksum(stated, size: size) } }
+    }
     return grant
   }
 
@@ -69,7 +86,8 @@ final class RangeReader: Sendable {
     }
     let count = Int(range.upperBound - range.lowerBound)
     var headers = grant.headers.map { (name: $0.name, value: $0.value) }
-    headers.append((name: "Range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
+    // Only with the whole object do servers send what they state of its bytes.
+    if !isWhole(range) { headers.append((name: "Range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)")) }
     if !grant.etag.isEmpty, !headers.contains(where: { $0.name.lowercased() == "if-match" }) {
       headers.append((name: "If-Match", value: grant.etag))
     }
@@ -84,23 +102,42 @@ final class RangeReader: Sendable {
       throw DeliveryFailure(error, subject: subject)
     }
     try check(response, range, grant)
+    if isWhole(range) { try await compare(response, grant) } else { await note(response.body, of: range) }
     return response.body
   }
 
+  private func isWhole(_ range: Range<Int64>) -> Bool { range == 0..<size }
+
+  /// The whole object's bytes with the best that the storage states of them.
+  private func compare(_ response: HTTPResponse, _ grant: ReadGrant) async throws(DeliveryFailure) {
+    guard let stated = SourceStatement.best(in: response.headers) ?? SourceStatement.best(of: grant.checksums) else {
+      return
+    }
+    let body = response.body
+    if await threads.over(body, { stated.holds(for: $0) }) { return }
+    let provider = response.headers["x-ms-request-id"] == nil ? "s3" : "azure"
+    throw .corrupt(subject, stated.algorithm.name, provider: provider)
+  }
+
+  private func note(_ bytes: ByteBuffer, of range: Range<Int64>) async {
+    guard let crc = checksum.withLock({ $0?.crc }) else { return }
+    let value = await threads.over(bytes) { crc.checksum($0) }
+    checksum.withLock { $0?.add(value, of: range) }
+  }
+
   private func check(_ response: HTTPResponse, _ range: Range<Int64>, _ grant: ReadGrant) throws(DeliveryFailure) {
+    let wanted = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
+    let found = response.headers["content-range"] ?? ""
     switch response.status {
     case 206:
-      let wanted = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
-      let found = response.headers["content-range"] ?? ""
-      guard found == wanted else {
-        // "bytes 0-9/*" is allowed where the server doesn't know the size (RFC 9110 section 14.4).
-        guard found == "bytes \(range.lowerBound)-\(range.upperBound - 1)/*" else {
-          throw unreadable("it sent \"\(found.prefix(80))\" for \"\(wanted)\"")
-        }
-        break
+      // "bytes 0-9/*" is allowed where the server doesn't know the size (RFC 9110 section 14.4).
+      guard found == wanted || found == "bytes \(range.lowerBound)-\(range.upperBound - 1)/*" else {
+        throw unreadable("it sent \"\(found.prefix(80))\" for \"\(wanted)\"")
       }
-    case 200 where range.lowerBound == 0 && range.upperBound == size: break
+    // Some servers keep to a range and don't say so in the status.
+    case 200 where isWhole(range) || found == wanted: break
     case 200: throw unreadable("it ignored the range that was asked for")
+    case 400 where DeliveryFailure.isCutShort(response): throw DeliveryFailure(cutShort: response, subject: subject)
     default: throw DeliveryFailure(status: response.status, response: response, subject: subject)
     }
     let count = Int(range.upperBound - range.lowerBound)
@@ -111,7 +148,9 @@ final class RangeReader: Sendable {
     }
     if !grant.etag.isEmpty {
       let found = response.headers["etag"] ?? ""
-      guard found == grant.etag else { throw .changed(subject, "its ETag was \(grant.etag) and is \(found)") }
+      guard EntityTag.quoted(found) == EntityTag.quoted(grant.etag) else {
+        throw .changed(subject, "its ETag was \(grant.etag) and is \(found)")
+      }
     }
   }
 

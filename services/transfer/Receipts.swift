@@ -5,7 +5,10 @@ import FerryAPI
 import ServiceKit
 
 enum Receipts {
-  static let proof = "sha256, read back"
+  /// - Parameter byServer: the destination's settings let the server compute hashes itself.
+  static func proof(byServer: Bool) -> String {
+    byServer ? "sha256, computed by the server or read back" : "sha256, read back"
+  }
   /// Bytes of a piece: a document holds no more than `Batch.maximumBodySize`.
   private static let pieceBytes = 300 * 1024
   /// Bytes of a receipt's payload for which the answer also holds it decoded and as a file; a larger one is the three
@@ -13,7 +16,8 @@ enum Receipts {
   static let maxDecodedBytes = 1 << 20
 
   static func make(
-    _ delivery: Delivery, files: [DeliveryFile], hostKey: String, source: String, server: String, finishedAt: Timestamp
+    _ delivery: Delivery, files: [DeliveryFile], hostKey: String, source: String, server: String, proof: String,
+    finishedAt: Timestamp
   ) -> Receipt {
     var receipt = Receipt()
     receipt.deliveryID = delivery.id

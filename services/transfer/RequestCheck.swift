@@ -32,8 +32,9 @@ enum RequestCheck {
     guard [.unspecified, .none].contains(options.compression) else {
       throw .invalid("This compression is not known.", next: "Ask for none: files are delivered as they are.")
     }
-    guard [.unspecified, .overwrite, .fail].contains(options.onConflict) else {
-      throw .invalid("What to do with files that are there is not known.", next: "Ask to overwrite, or to fail.")
+    guard [.unspecified, .overwrite, .fail, .skipIfEqual].contains(options.onConflict) else {
+      throw .invalid(
+        "What to do with files that are there is not known.", next: "Ask to overwrite, to fail, or to skip equal ones.")
     }
     guard (0...4).contains(request.priority.rawValue), (0...3).contains(request.environment.rawValue) else {
       throw .invalid("The priority or the environment is not known.", next: "Choose one of those that are offered.")

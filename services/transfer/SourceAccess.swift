@@ -41,11 +41,16 @@ struct SourceAccess: SourceCatalog {
     return (page.objects, page.nextPageToken)
   }
 
-  func grant(_ file: DeliveryFile) async throws(DeliveryFailure) -> ReadGrant {
+  /// A file of one chunk costs the provider no question: the answer that brings all its bytes states their checksum. For a
+  /// larger one the provider is asked, because only so the grant holds the checksum of the whole.
+  func grant(
+    _ file: DeliveryFile, chunkSize: Int64 = RequestCheck.defaultChunkSize
+  ) async throws(DeliveryFailure) -> ReadGrant {
     try await calling { () async throws(RPCError) in
       let request = GrantReadRequest.with {
         ($0.connection, $0.bucket, $0.key) = (connection, bucket, file.key)
         ($0.etag, $0.versionID) = (file.etag, file.versionID)
+        if file.size <= chunkSize { $0.size = file.size }
       }
       return try await broker.grantRead(request, try await options())
     }

@@ -14,6 +14,14 @@ enum RequestWords {
   }
 
   /// An unspecified priority is taken as normal, as common.proto says.
+  static func onConflict(_ value: OnConflict) -> String {
+    switch value {
+    case .fail: "fail"
+    case .skipIfEqual: "skip if equal"
+    default: "overwrite"
+    }
+  }
+
   static func priority(_ value: Priority) -> String {
     switch value {
     case .low: "low"

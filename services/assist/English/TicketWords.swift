@@ -63,10 +63,14 @@ struct TicketWords {
     if !request.assignmentGroup.isEmpty {
       lines.append("The assignment group is \(OneLine.text(request.assignmentGroup)).")
     }
-    lines.append(
-      options.onConflict == .fail
-        ? "A file that is already there is left as it is, and the delivery fails."
-        : "A file that is already there is replaced, but only once the new one is proven.")
+    let conflict =
+      switch options.onConflict {
+      case .fail: "A file that is already there is left as it is, and the delivery fails."
+      case .skipIfEqual:
+        "A file that is already there with the same bytes is left alone; another is replaced once the new one is proven."
+      default: "A file that is already there is replaced, but only once the new one is proven."
+      }
+    lines.append(conflict)
     return lines.joined(separator: "\n")
   }
 
@@ -99,7 +103,7 @@ struct TicketWords {
       ("Environment", RequestWords.environment(request.environment) ?? ""),
       ("Priority", RequestWords.priority(request.priority)),
       ("Assignment group", OneLine.text(request.assignmentGroup)),
-      ("On conflict", options.onConflict == .fail ? "fail" : "overwrite"),
+      ("On conflict", RequestWords.onConflict(options.onConflict)),
       ("Compression", "none"),
       ("Chunk size", options.chunkSize > 0 ? "\(options.chunkSize) bytes" : "default"),
       ("Host keys", hostKeysRow),

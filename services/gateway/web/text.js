@@ -46,8 +46,12 @@ export const text = {
     directory: "Folder", directoryHint: "From the server's root. Start with ~/ for the login's home.",
     auth: "Sign in to the server with", withPassword: "Password", withKey: "Private key", password: "Password",
     key: "Private key (OpenSSH or PEM)", passphrase: "Passphrase of the key, if it has one",
-    hostKey: "Host key fingerprint",
-    hostKeyHint: "Only a server that shows this key is trusted. Test the destination to see its key.",
+    protocol: "Protocol", protocols: { sftp: "SFTP", ftpes: "FTPS, explicit TLS", ftps: "FTPS, implicit TLS",
+      ftp: "FTP, without TLS" },
+    plain: "Without TLS, the password and every file can be read and changed on the way.",
+    hostKey: "Fingerprint of the server's key",
+    hostKeyHint: "Only a server that shows this key is trusted. Test the destination to see its key. "
+      + "FTPS needs none if its certificate is one that this system trusts.",
     test: "Test the destination", testing: "Testing each step…", tested: "The destination works.",
     notTested: "The destination does not work yet.",
     shown: "The server showed this host key:",
@@ -58,7 +62,7 @@ export const text = {
     group: "Assignment group", groupHint: "The team that the tickets go to.", priority: "Priority",
     priorities: { LOW: "Low", NORMAL: "Normal", HIGH: "High", CRITICAL: "Critical" },
     conflict: "If a file already exists there", conflicts: { OVERWRITE: "Replace it when proven",
-    FAIL: "Keep it, and fail" },
+    SKIP_IF_EQUAL: "Leave it if it has the same bytes, else replace it", FAIL: "Keep it, and fail" },
     ticketTitle: "Title (optional)", description: "Description (optional)", written: "Written for you if left empty.",
     plan: "Check first", planned: (files, size, where) =>
       `${files} file${files === "1" ? "" : "s"}, ${size}, to ${where}`,

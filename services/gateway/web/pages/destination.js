@@ -7,15 +7,16 @@ import { credentialFields } from "./credentials.js";
 import { errorBox } from "./parts.js";
 
 const words = text.start;
-const defaultPort = 22;
+const ports = { sftp: 22, ftpes: 21, ftps: 990, ftp: 21 };
 
 export function destinationPart() {
   let kind = "saved";
   let saved = [];
   const choice = select([["", words.chooseSaved]], "");
   const path = h("input", { spellcheck: "false", autocapitalize: "none" });
+  const protocol = select(Object.entries(words.protocols), "sftp");
   const host = h("input", { spellcheck: "false", autocapitalize: "none", inputmode: "url" });
-  const port = h("input", { inputmode: "numeric", value: String(defaultPort) });
+  const port = h("input", { inputmode: "numeric", value: String(ports.sftp) });
   const user = h("input", { spellcheck: "false", autocapitalize: "none", autocomplete: "off" });
   const directory = h("input", { spellcheck: "false", autocapitalize: "none" });
   const hostKey = h("input", { spellcheck: "false", autocapitalize: "none", placeholder: "SHA256:…" });
@@ -24,11 +25,22 @@ export function destinationPart() {
   const kindSlot = h("div", {});
   const savedPart = h("div", { class: "gap grid" }, field(words.saved, choice),
     field(words.path, path, { hint: words.pathHint }));
+  const keyField = h("div", { class: "gap" }, field(words.hostKey, hostKey, { hint: words.hostKeyHint }));
+  const plainNote = h("p", { class: "note warn gap", hidden: true }, words.plain);
   const ownPart = h("div", { class: "gap", hidden: true },
-    h("div", { class: "grid" }, field(words.host, host), field(words.port, port), field(words.user, user),
-      field(words.directory, directory, { hint: words.directoryHint })),
-    h("div", { class: "gap" }, secrets.element),
-    h("div", { class: "gap" }, field(words.hostKey, hostKey, { hint: words.hostKeyHint })));
+    h("div", { class: "grid" }, field(words.protocol, protocol), field(words.host, host), field(words.port, port),
+      field(words.user, user), field(words.directory, directory, { hint: words.directoryHint })),
+    plainNote, h("div", { class: "gap" }, secrets.element), keyField);
+  let chosen = "sftp";
+  protocol.addEventListener("change", () => {
+    if (port.value.trim() === String(ports[chosen])) port.value = String(ports[protocol.value]);
+    chosen = protocol.value;
+    hostKey.value = "";
+    hostKey.placeholder = chosen === "sftp" ? "SHA256:…" : "sha256//…";
+    keyField.hidden = chosen === "ftp";
+    plainNote.hidden = chosen !== "ftp";
+    result.replaceChildren();
+  });
   const element = h("fieldset", { class: "card" }, h("legend", {}, words.where), kindSlot, savedPart, ownPart,
     h("div", { class: "row gap" }, button(words.test, test)), result);
   setKind("saved");
@@ -54,13 +66,15 @@ export function destinationPart() {
     result.replaceChildren();
   }
 
+  const defaultPort = () => ports[protocol.value];
+
   /** "sftp://user@host:port/dir", with what has a meaning in a URL escaped. */
   function url() {
     const name = host.value.trim();
     const bare = name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
     const folder = directory.value.trim();
     const rooted = folder === "" || folder.startsWith("/") ? folder : `/${folder}`;
-    return `sftp://${encodeURIComponent(user.value.trim())}@${bare}:${port.value.trim() || defaultPort}`
+    return `${protocol.value}://${encodeURIComponent(user.value.trim())}@${bare}:${port.value.trim() || defaultPort()}`
       + rooted.split("/").map((one) => encodeURIComponent(one).replace(/^%7E/i, "~")).join("/");
   }
 
@@ -75,12 +89,13 @@ export function destinationPart() {
     if (kind === "saved") return choice.value ? [] : [[choice, words.needs.saved]];
     const found = [];
     if (!host.value.trim()) found.push([host, words.needs.host]);
-    const portNumber = Number(port.value.trim() || defaultPort);
+    const portNumber = Number(port.value.trim() || defaultPort());
     if (!Number.isInteger(portNumber) || portNumber < 1 || portNumber > 65535) found.push([port, words.needs.port]);
     if (!user.value.trim()) found.push([user, words.needs.user]);
     const secret = secrets.lacking();
     if (secret) found.push(secret);
-    if (!forTest && !hostKey.value.trim()) found.push([hostKey, words.needs.hostKey]);
+    // FTPS may do with a certificate that the system trusts, and plain FTP has nothing to show.
+    if (!forTest && protocol.value === "sftp" && !hostKey.value.trim()) found.push([hostKey, words.needs.hostKey]);
     return found;
   }
 
