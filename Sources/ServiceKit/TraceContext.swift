@@ -111,9 +111,9 @@ private enum HexDigits {
   static func value(_ raw: UInt64) -> UInt64? {
     let text = UInt64(bigEndian: raw)
     // A letter is told from a number by its bit 6, and is 9 more than its low half.
-    let nibbles = (text & ones &* 0x0F) &+ (text >> 6 & ones) &* 9
+    let nibbles = (text & (ones &* 0x0F)) &+ ((text >> 6) & ones) &* 9
     // Written out again it must be what it was.
-    let letters = (nibbles &+ ones &* 6) >> 4 & ones
+    let letters = ((nibbles &+ ones &* 6) >> 4) & ones
     guard nibbles & (ones &* 0xF0) == 0, nibbles &+ ones &* 0x30 &+ letters &* 0x27 == text else { return nil }
     var value = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF
     value = (value | value >> 8) & 0x0000_FFFF_0000_FFFF
