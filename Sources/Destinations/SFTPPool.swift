@@ -47,6 +47,7 @@ actor SFTPPool {
   /// Calls that wait for a connection to be made.
   private var waiters: [Waiter] = []
   private var nextWaiter = 0
+  private var timeoutsInARow = 0
   private var calls = 0
   private var closed = false
   /// What the last connection found.
@@ -132,10 +133,20 @@ actor SFTPPool {
 
   // MARK: Open
 
+  /// A server that takes a connection and then says nothing is told by a time limit alone. Long before that, those who wait
+  /// get another one.
+  private static let patience = Duration.seconds(3)
+
   private func open() {
     guard members.count + opening.count < limit, !closed else { return }
     let connection = SFTPConnection(to: endpoint, login: login, hostKeys: hostKeys, timeouts: timeouts)
-    opening[connection.number] = connection
+    let number = connection.number
+    opening[number] = connection
+    Task {
+      // Nobody cancels this sleep; at its end it is seen whether the connection is still being made.
+      try? await Task.sleep(for: Self.patience)
+      self.lostPatience(with: number)
+    }
     Task {
       do throws(SFTPError) {
         let found = try await connection.connect()
@@ -147,8 +158,13 @@ actor SFTPPool {
     }
   }
 
+  private func lostPatience(with number: Int) {
+    if opening[number] != nil, members.isEmpty, !waiters.isEmpty { open() }
+  }
+
   private func opened(_ connection: SFTPConnection, _ found: SSHServer) async {
     opening[connection.number] = nil
+    timeoutsInARow = 0
     // A key accepted as new binds the connections that follow.
     if found.hostKeyIsNew, hostKeys.known.isEmpty { hostKeys.known = [found.hostKey.fingerprint] }
     server = found
@@ -159,12 +175,15 @@ actor SFTPPool {
 
   private func failed(_ connection: SFTPConnection, _ error: SFTPError) {
     opening[connection.number] = nil
-    // Those that are there will do. Should they all go, the server is asked again.
-    if !members.isEmpty || !opening.isEmpty {
+    timeoutsInARow = error.kind == .timeout ? timeoutsInARow + 1 : 0
+    if !members.isEmpty {
+      // Those that are there will do. Should they all go, the server is asked again.
       limit = max(1, members.count + opening.count)
       wake(nil)
-    } else {
+    } else if opening.isEmpty || timeoutsInARow >= most {
       wake(DestinationError(error))
+    } else if error.kind == .timeout, !waiters.isEmpty {
+      open()
     }
   }
 

@@ -66,7 +66,7 @@ final class SFTPChannel: @unchecked Sendable {
   }
   private static let allow = "Ask the server's owner to allow SFTP."
 
-  deinit { end() }
+  deinit { fail(.closed) }
 
   /// Before the session says goodbye.
   func end() {

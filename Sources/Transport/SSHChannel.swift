@@ -21,8 +21,6 @@ final class SSHChannel {
   /// `window`: how far ahead the server may send.
   init(_ session: SSHSession, window: Int) { (self.session, self.window) = (session, window) }
 
-  deinit { end() }
-
   func open() -> Progress {
     switch session.openChannel(window: window, for: ObjectIdentifier(self)) {
     case .again: return .again
@@ -65,7 +63,7 @@ final class SSHChannel {
     return progress(libssh2_channel_send_eof(raw))
   }
 
-  /// Before the session says goodbye.
+  /// On the session's thread, before it says goodbye. A channel that was not ended goes with its session.
   func end() {
     session.end(raw, of: ObjectIdentifier(self))
     raw = nil

@@ -22,9 +22,8 @@ public final class SSHCommand: @unchecked Sendable {
     (self.text, channel) = (text, SSHChannel(session, window: Self.window))
   }
 
-  deinit { end() }
-
-  /// Before the session says goodbye.
+  /// On the thread, by whoever started it or by the connection as it closes; before the session says goodbye. There is no
+  /// `deinit` for it: that would run wherever the last reference is dropped.
   func end() {
     finish()
     channel.end()

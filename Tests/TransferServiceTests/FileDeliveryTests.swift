@@ -78,7 +78,8 @@ private final class Bench: Sendable {
             ) { () async throws(DeliveryFailure) in grant }
           },
           persist: persist, chunks: Slots(inFlight), options: options,
-          writesAtOffsets: try await server.capabilities().writesAtOffsets, protocolName: "memory")
+          writesAtOffsets: try await server.capabilities().writesAtOffsets,
+          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty, protocolName: "memory")
         do {
           let files = try await DeliveryWork(tools: tools, files: load.pending, atOnce: 1).run()
           failed.withLock { $0 = files }
@@ -426,5 +427,40 @@ private final class Bench: Sendable {
     other.server.state.withLock { $0.files["/out/f"] = [UInt8](repeating: 1, count: max(bytes, 1)) }
     #expect(try await other.problems(onConflict: .skipIfEqual) == [])
     #expect(other.hasArrived)
+  }
+
+  @Test("a server that hashes is asked once for the whole file, and nothing is read back", arguments: [1, 3, 8])
+  func hashedByServer(inFlight: Int) async throws {
+    let bench = try await Bench(bytes: 12_300)
+    bench.server.state.withLock { $0.hashes = true }
+    try await bench.succeeds(inFlight: inFlight)
+    #expect(bench.server.state.withLock { $0.reads.map(\.offset) } == [0])
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
+  }
+
+  @Test("a digest by the server that is not the source's is looked into chunk by chunk")
+  func hashedByServerWrong() async throws {
+    let bench = try await Bench(bytes: 3900)
+    bench.server.state.withLock { ($0.hashes, $0.corruptsOnce) = (true, Bench.chunkSize) }
+    try await bench.succeeds(inFlight: 3)
+    #expect(try await bench.chunks().map(\.sends) == [1, 2, 1, 1])
+    #expect(bench.hasArrived)
+  }
+
+  @Test("a resumed file is read back, since not all of its source was hashed in this run")
+  func hashedByServerResumed() async throws {
+    let bench = try await Bench(bytes: 3900)
+    bench.server.state.withLock {
+      $0.hashes = true
+      $0.onWrite = { number, _ in
+        number == 4 ? DestinationError(.unreachable, "The connection was lost.", nextStep: "Try again.") : nil
+      }
+    }
+    await #expect(throws: DeliveryFailure.self) { try await bench.run() }
+    bench.server.state.withLock { $0.onWrite = nil }
+    try await bench.succeeds()
+    #expect(bench.server.state.withLock { $0.reads.count } == 4)
+    #expect(bench.hasArrived)
   }
 }

@@ -20,6 +20,8 @@ final class MemoryDestination: Destinations.Destination {
     var corruptsAlways = false
     var losesRenameAnswer = false
     var writesAtOffsets = true
+    /// It says that it hashes by itself.
+    var hashes = false
     /// Offsets of chunks as they are read back, and the number of writes before.
     var reads: [(offset: Int64, afterWrites: Int)] = []
   }
@@ -30,7 +32,8 @@ final class MemoryDestination: Destinations.Destination {
 
   func capabilities() async throws(DestinationError) -> DestinationCapabilities {
     DestinationCapabilities(
-      writesAtOffsets: state.withLock { $0.writesAtOffsets }, atomicReplace: true, tellsFreeSpace: false, flushes: true, remoteHashes: [],
+      writesAtOffsets: state.withLock { $0.writesAtOffsets }, atomicReplace: true, tellsFreeSpace: false, flushes: true,
+      remoteHashes: state.withLock { $0.hashes } ? ["SHA-256"] : [],
       maxConnections: 4)
   }
   func identity() async throws(DestinationError) -> ServerIdentity { ServerIdentity(fingerprint: "") }
@@ -97,7 +100,8 @@ struct MemoryFile: RemoteFile {
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     var whole = SHA256()
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: chunkSize) {
+    let chunkSize = min(chunkSize, range.count)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: max(chunkSize, 1)) {
       let part = start..<min(start + Int64(chunkSize), range.upperBound)
       try await whenWritten(part)
       server.state.withLock { $0.reads.append((part.lowerBound, $0.writes.count)) }

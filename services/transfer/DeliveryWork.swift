@@ -16,6 +16,8 @@ struct DeliveryTools: Sendable {
   let options: DeliveryOptions
   /// What the destination can do, asked once.
   let writesAtOffsets: Bool
+  /// The server is allowed to hash files itself, and can.
+  let hashesRemotely: Bool
   /// "sftp": whose code a failure at the destination carries.
   let protocolName: String
 

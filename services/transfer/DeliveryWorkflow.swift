@@ -233,7 +233,7 @@ struct DeliveryWorkflow: Sendable {
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
       chunks: DeliveryWork.slots(chunkSize: chunkSize), options: options, writesAtOffsets: capabilities.writesAtOffsets,
-      protocolName: choice.address.scheme)
+      hashesRemotely: !capabilities.remoteHashes.isEmpty, protocolName: choice.address.scheme)
     let work = DeliveryWork(tools: tools, files: load.pending, atOnce: choice.maxConnections)
     let ticker = Task {
       var last = journal.progress.current

@@ -31,9 +31,13 @@ actor FileDelivery {
   /// Chunks that were read back equal, in the read-back under way or just done.
   var proven: Set<Int32> = []
   private var hasPassedRead = false
-  /// Who waits until a chunk is written: the read-back, and writes to a server that takes them in order only.
-  private var waiters: [UInt64: (index: Int32, turn: CheckedContinuation<Bool, Never>)] = [:]
+  /// Who waits until chunks are written: the read-back, and writes to a server that takes them in order only; and who waits
+  /// to be hashed.
+  private var waiters: [UInt64: (moment: Moment, turn: CheckedContinuation<Bool, Never>)] = [:]
   private var nextWaiter: UInt64 = 0
+  /// Of the chunks up to `hashedChunks`, in order: for a server that gives the digest of the whole file.
+  private var sourceHash: SHA256?
+  private var hashedChunks: Int32 = 0
   /// Written once, and then not kept by a server that takes a file in one stream.
   private var lost: Set<Int32> = []
   /// No chunk is on its way any more, but for those that a proof finds wrong.
@@ -71,9 +75,11 @@ actor FileDelivery {
     }
   }
 
-  /// The first chunks are read back while later ones are on their way.
+  /// The first chunks are read back while later ones are on their way; where the server hashes, it is asked once, at the end.
   private func sendAndProve(_ remote: any RemoteFile) async throws {
-    guard count > 1 else {
+    // What an earlier run read can't be hashed with the rest.
+    if tools.hashesRemotely, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
+    guard count > 1, sourceHash == nil else {
       try await send(to: remote)
       return try await prove(remote)
     }
@@ -138,7 +144,7 @@ actor FileDelivery {
   private func isThereAlready(_ path: RemotePath) async throws -> Bool {
     let size = file.size
     guard let found = try await digest(of: path, ifSized: size) else { return false }
-    let expected = try await sourceDigest()
+    let expected = try await readSourceDigest()
     guard found == expected else { return false }
     // An earlier run may have begun to send it. What can't be removed is looked for again when all is cleared up.
     if wasBegun { try? await removePart() }
@@ -155,7 +161,7 @@ actor FileDelivery {
   }
 
   /// Of the source, read through once in order.
-  private func sourceDigest() async throws -> String {
+  private func readSourceDigest() async throws -> String {
     var hash = SHA256()
     for index in 0..<count {
       try await tools.chunks.take()
@@ -301,6 +307,7 @@ actor FileDelivery {
       try await tools.journal.begin(.download)
       let bytes = try await reader.read(range)
       let sha256 = await tools.threads.sha256(bytes)
+      async let hashed: Void = self.hashInOrder(index, bytes)
       await self.note(read: index, Int64(bytes.readableBytes), counted: false)
       try await tools.journal.begin(.transfer)
       try await intended
@@ -313,30 +320,63 @@ actor FileDelivery {
       } catch let failure as DeliveryFailure {
         throw try await self.rewound(failure)
       }
+      try await hashed
       try await self.written(index, sha256)
     }
   }
 
-  /// Returns once the chunk is written. Throws CancellationError if the task is cancelled first, which it is when the
-  /// sending has failed.
-  func untilWritten(_ index: Int32) async throws(CancellationError) {
-    if chunks[index]?.written == true { return }
+  /// Adds a chunk to the source's hash when all before it are in. Its bytes are held that long; the chunks in flight are
+  /// bounded, and the first of them waits for none.
+  private func hashInOrder(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) {
+    guard sourceHash != nil, index >= hashedChunks else { return }
+    try await until(.hashed(index))
+    guard let earlier = sourceHash, index == hashedChunks else { return }
+    sourceHash = await tools.threads.run {
+      var hash = earlier
+      bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+      return hash
+    }
+    hashedChunks = index + 1
+    wake()
+  }
+
+  /// Of the whole source, if all of it was read in this run.
+  var sourceDigest: String? { hashedChunks == count ? sourceHash.map { Hex.encode($0.finalize()) } : nil }
+
+  private enum Moment: Sendable {
+    case written(Int32)
+    /// All chunks before this one are hashed.
+    case hashed(Int32)
+  }
+
+  private func hasCome(_ moment: Moment) -> Bool {
+    switch moment {
+    case .written(let index): chunks[index]?.written == true
+    case .hashed(let index): hashedChunks >= index
+    }
+  }
+
+  func untilWritten(_ index: Int32) async throws(CancellationError) { try await until(.written(index)) }
+
+  /// Throws CancellationError if the task is cancelled first, which it is when the sending has failed.
+  private func until(_ moment: Moment) async throws(CancellationError) {
+    if hasCome(moment) { return }
     let number = nextWaiter
     nextWaiter += 1
-    let isWritten = await withTaskCancellationHandler {
+    let hasCome = await withTaskCancellationHandler {
       await withCheckedContinuation { (turn: CheckedContinuation<Bool, Never>) in
-        if Task.isCancelled { turn.resume(returning: false) } else { waiters[number] = (index, turn) }
+        if Task.isCancelled { turn.resume(returning: false) } else { waiters[number] = (moment, turn) }
       }
     } onCancel: {
       Task { await self.stopWaiting(number) }
     }
-    if !isWritten { throw CancellationError() }
+    if !hasCome { throw CancellationError() }
   }
 
   private func stopWaiting(_ number: UInt64) { waiters.removeValue(forKey: number)?.turn.resume(returning: false) }
 
-  private func wake(_ index: Int32) {
-    for (number, waiter) in waiters where waiter.index == index {
+  private func wake() {
+    for (number, waiter) in waiters where hasCome(waiter.moment) {
       waiters[number] = nil
       waiter.turn.resume(returning: true)
     }
@@ -358,7 +398,7 @@ actor FileDelivery {
     if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(chunk.length, to: .transfer)
-    wake(index)
+    wake()
   }
 
   /// A chunk that was journalled as written is not there, or not as it should be.
