@@ -265,9 +265,22 @@ actor FileDelivery {
       }
     }
     try await sendLost(before: count, to: remote)
+    if !tools.writesAtOffsets, count > 1 { try await endStream(remote) }
     isSent = true
     try await passRead()
     try await journal.pass(.transfer)
+  }
+
+  /// Has the server say that it has the whole stream: until then it may keep others, and so the proof, from the file.
+  private func endStream(_ remote: any RemoteFile) async throws {
+    try await tools.insist("ending the upload of \(name)") {
+      do {
+        _ = try await reaching { () throws(DestinationError) in try await remote.size() }
+      } catch let failure as DeliveryFailure {
+        throw try await self.rewound(failure)
+      }
+      try await self.sendLost(before: self.count, to: remote)
+    }
   }
 
   /// Chunks that a broken stream took with it go again, in order.
