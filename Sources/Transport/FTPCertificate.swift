@@ -1,4 +1,5 @@
 // What a person needs to know of a server's certificate, and the pin of its public key.
+import FoundationEssentials
 
 public struct FTPCertificate: Sendable, Equatable, CustomStringConvertible {
   public var subject: String
@@ -24,28 +25,8 @@ public struct FTPCertificate: Sendable, Equatable, CustomStringConvertible {
   public var description: String { "\(subject), issued by \(issuer), valid until \(expires)" }
 
   private static func der(_ pem: String) -> [UInt8]? {
-    let body = pem.split(separator: "\n").filter { !$0.hasPrefix("-----") }.joined()
-    var bytes: [UInt8] = []
-    var bits: UInt32 = 0
-    var count = 0
-    for character in body.utf8 where character != UInt8(ascii: "=") && character != UInt8(ascii: "\r") {
-      let value: UInt8
-      switch character {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = character - UInt8(ascii: "A")
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = character - UInt8(ascii: "a") + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character - UInt8(ascii: "0") + 52
-      case UInt8(ascii: "+"): value = 62
-      case UInt8(ascii: "/"): value = 63
-      default: return nil
-      }
-      bits = bits << 6 | UInt32(value)
-      count += 6
-      if count >= 8 {
-        count -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-      }
-    }
-    return bytes
+    let body = pem.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("-----") }.joined()
+    return Data(base64Encoded: body).map { [UInt8]($0) }
   }
 
   /// Certificate ::= { { [0] version, serial, signature, issuer, validity, subject, subjectPublicKeyInfo …

@@ -50,7 +50,7 @@ struct DeliveryWork: Sendable {
   /// Returns the files that failed by themselves. Throws what ends the delivery as a whole.
   func run() async throws -> [DeliveryFile] {
     let group = FileGroup(tools.journal)
-    let queue = FileQueue(files, tools, group)
+    let queue = FileQueue(files, tools)
     do {
       let failed = try await runAll(queue, group)
       try await group.flush()

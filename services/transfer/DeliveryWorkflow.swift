@@ -258,7 +258,7 @@ struct DeliveryWorkflow: Sendable {
       RangeReader(
         subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads,
         now: now
-      ) { () async throws(DeliveryFailure) in 
+      ) { () async throws(DeliveryFailure) in
         try await source.grant(file, chunkSize: Planner.chunkSize(file.size, wanted: wanted))
       }
     }

@@ -215,10 +215,7 @@ actor FileDelivery {
     let size = try await tools.insist("looking at \(name)") {
       try await reaching { () throws(DestinationError) in try await remote.size() }
     }
-    for (index, chunk) in chunks where chunk.written && range(index).upperBound > size {
-      try await unwrite(index)
-      journal.progress.add(-chunk.length, to: .download)
-    }
+    for chunk in try await unwriteChunks(behind: size) { journal.progress.add(-chunk.length, to: .download) }
   }
 
   private func forgetAllChunks() async throws {
@@ -295,10 +292,7 @@ actor FileDelivery {
   /// that another try may mend.
   func rewound(_ failure: DeliveryFailure) async throws -> DeliveryFailure {
     guard let size = failure.goOnAt else { return failure }
-    for (index, chunk) in chunks where chunk.written && range(index).upperBound > size {
-      try await unwrite(index)
-      lost.insert(index)
-    }
+    lost.formUnion(try await unwriteChunks(behind: size).map(\.index))
     var passing = failure
     passing.problem.retryable = true
     return passing
@@ -412,6 +406,13 @@ actor FileDelivery {
     chunks[index] = chunk
     journal.progress.add(chunk.length, to: .transfer)
     wake()
+  }
+
+  /// Of the chunks that were written those that reach beyond `size`: the server did not keep them.
+  private func unwriteChunks(behind size: Int64) async throws -> [Chunk] {
+    let gone = chunks.values.filter { $0.written && range($0.index).upperBound > size }
+    for chunk in gone { try await unwrite(chunk.index) }
+    return gone
   }
 
   /// A chunk that was journalled as written is not there, or not as it should be.

@@ -44,7 +44,7 @@ actor FileQueue {
   private var begun: ArraySlice<FileState> = []
   private let turn = Slots(1)
 
-  init(_ files: [FileState], _ tools: DeliveryTools, _ group: FileGroup) {
+  init(_ files: [FileState], _ tools: DeliveryTools) {
     rest = files[...]
     self.tools = tools
   }
