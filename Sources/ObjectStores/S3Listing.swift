@@ -28,7 +28,7 @@ enum S3Listing {
       let key = try decoded(try required("Key", of: element), isEncoded)
       guard let size = Int64(try required("Size", of: element)), size >= 0 else { throw broken("a Size is no number") }
       let info = ObjectInfo(
-        bucket: bucket, key: key, size: size, etag: entityTag(element["ETag"]?.text ?? ""),
+        bucket: bucket, key: key, size: size, etag: EntityTag.quoted(element["ETag"]?.text ?? ""),
         modifiedAt: date(element["LastModified"]?.text), storageClass: element["StorageClass"]?.text ?? "")
       entries.append((key, .object(info)))
     }
@@ -65,11 +65,6 @@ enum S3Listing {
   }
 
   private static func nonEmpty(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
-
-  /// With the quotes it must have (RFC 9110 section 8.8.3): some servers leave them out in lists and have them elsewhere.
-  static func entityTag(_ text: String) -> String {
-    text.isEmpty || text.hasPrefix("\"") || text.hasPrefix("W/\"") ? text : "\"\(text)\""
-  }
 
   private static func date(_ text: String?) -> Date? {
     guard let text, let time = AWSTimestamp.parse(text) else { return nil }

@@ -91,7 +91,7 @@ public struct S3ObjectStore: ObjectStore {
     }
     let target = try endpoint.object(object)
     var versionID = Self.real(version.versionID)
-    var etag = S3Listing.entityTag(version.etag), size = version.size ?? 0, checksums: [ObjectChecksum] = []
+    var etag = EntityTag.quoted(version.etag), size = version.size ?? 0, checksums: [ObjectChecksum] = []
     if etag.isEmpty || version.size == nil {
       let now = try await head(object, versionID: versionID)
       guard etag.isEmpty || etag == now.etag else {
@@ -130,7 +130,7 @@ public struct S3ObjectStore: ObjectStore {
     }
     let seconds = response.headers["last-modified"].flatMap(HTTPDate.secondsSince1970)
     return ObjectInfo(
-      bucket: object.bucket, key: object.key, size: size, etag: S3Listing.entityTag(etag),
+      bucket: object.bucket, key: object.key, size: size, etag: EntityTag.quoted(etag),
       versionID: response.headers["x-amz-version-id"] ?? "",
       modifiedAt: seconds.map { Date(timeIntervalSince1970: Double($0)) },
       storageClass: response.headers["x-amz-storage-class"] ?? "STANDARD",

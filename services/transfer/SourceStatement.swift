@@ -143,11 +143,3 @@ extension WorkThreads {
     return await run { bytes.withUnsafeReadableBytes(work) }
   }
 }
-
-/// RFC 9110 section 8.8.3.
-enum EntityTag {
-  /// With the quotes it must have: some servers leave them out in some answers.
-  static func quoted(_ text: String) -> String {
-    text.isEmpty || text.hasPrefix("\"") || text.hasPrefix("W/\"") ? text : "\"\(text)\""
-  }
-}
