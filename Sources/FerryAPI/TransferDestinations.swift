@@ -9,10 +9,15 @@ public struct SelectionKind: ProtoEnum {
   public static let unspecified = SelectionKind(rawValue: 0)
   public static let key = SelectionKind(rawValue: 1)
   public static let prefix = SelectionKind(rawValue: 2)
+  /// "in/**/*.csv": see `Selection`.
+  public static let glob = SelectionKind(rawValue: 3)
 
   public static let descriptor = EnumDescriptor(
     "fileferry.v1.SelectionKind",
-    [("SELECTION_KIND_UNSPECIFIED", 0), ("SELECTION_KIND_KEY", 1), ("SELECTION_KIND_PREFIX", 2)])
+    [
+      ("SELECTION_KIND_UNSPECIFIED", 0), ("SELECTION_KIND_KEY", 1), ("SELECTION_KIND_PREFIX", 2),
+      ("SELECTION_KIND_GLOB", 3),
+    ])
 }
 
 public struct Selection: Message {
@@ -43,6 +48,8 @@ public struct Source: Message {
   public var connection = ""
   public var bucket = ""
   public var selections: [Selection] = []
+  /// Globs, matched like selections of that kind: what they match is left out.
+  public var excludes: [String] = []
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -50,7 +57,7 @@ public struct Source: Message {
     "fileferry.v1.Source",
     [
       .init(1, "connection", .string), .init(2, "bucket", .string),
-      .init(3, "selections", .message(Selection.self), .repeated),
+      .init(3, "selections", .message(Selection.self), .repeated), .init(4, "excludes", .string, .repeated),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -58,6 +65,7 @@ public struct Source: Message {
     case 1: connection = try reader.string()
     case 2: bucket = try reader.string()
     case 3: try reader.messages(into: &selections)
+    case 4: excludes.append(try reader.string())
     default: try reader.skip()
     }
   }
@@ -66,6 +74,7 @@ public struct Source: Message {
     writer.string(1, connection)
     writer.string(2, bucket)
     writer.messages(3, selections)
+    writer.strings(4, excludes)
   }
 }
 
@@ -104,16 +113,20 @@ public struct HostKeyPolicy: Message {
   public var fingerprints: [String] = []
   /// Accept and remember the key of a host never seen; a changed one is always refused.
   public var acceptNew = false
+  /// Lines of an OpenSSH known_hosts file, hashed names too (sshd(8)); they count like `fingerprints`.
+  public var knownHosts = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
   public static let descriptor = MessageDescriptor(
-    "fileferry.v1.HostKeyPolicy", [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool)])
+    "fileferry.v1.HostKeyPolicy",
+    [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool), .init(3, "known_hosts", .string)])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
     case 1: fingerprints.append(try reader.string())
     case 2: acceptNew = try reader.bool()
+    case 3: knownHosts = try reader.string()
     default: try reader.skip()
     }
   }
@@ -121,6 +134,7 @@ public struct HostKeyPolicy: Message {
   public func encode(to writer: inout WireWriter) {
     writer.strings(1, fingerprints)
     writer.bool(2, acceptNew)
+    writer.string(3, knownHosts)
   }
 }
 
@@ -141,6 +155,8 @@ public struct Destination: Message {
   public var trustedCertificates = ""
   /// SFTP: prove files by a SHA-256 command that the server runs, where it can.
   public var allowHashCommand = false
+  /// Of all deliveries to it together; absent: no cap.
+  public var bandwidth: Bandwidth?
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -151,6 +167,7 @@ public struct Destination: Message {
       .init(4, "has_password", .bool), .init(5, "has_private_key", .bool), .init(6, "max_connections", .int32),
       .init(7, "updated_at", .message(Timestamp.self)), .init(8, "active", .bool),
       .init(9, "trusted_certificates", .string), .init(10, "allow_hash_command", .bool),
+      .init(11, "bandwidth", .message(Bandwidth.self)),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -165,6 +182,7 @@ public struct Destination: Message {
     case 8: active = try reader.bool()
     case 9: trustedCertificates = try reader.string()
     case 10: allowHashCommand = try reader.bool()
+    case 11: try reader.message(into: &bandwidth)
     default: try reader.skip()
     }
   }
@@ -180,6 +198,7 @@ public struct Destination: Message {
     writer.bool(8, active)
     writer.string(9, trustedCertificates)
     writer.bool(10, allowHashCommand)
+    writer.message(11, bandwidth)
   }
 }
 
@@ -335,9 +354,7 @@ public struct TestDestinationResponse: Message {
 
   public static let descriptor = MessageDescriptor(
     "fileferry.v1.TestDestinationResponse",
-    [
-      .init(1, "ok", .bool), .init(2, "steps", .message(ProbeStep.self), .repeated), .init(3, "host_key", .string),
-    ])
+    [.init(1, "ok", .bool), .init(2, "steps", .message(ProbeStep.self), .repeated), .init(3, "host_key", .string)])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {

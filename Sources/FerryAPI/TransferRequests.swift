@@ -1,65 +1,5 @@
-// transfer.proto, third part: what a delivery is asked for with, and the plan of it.
+// transfer.proto, fourth part: what a delivery is asked for with, and the plan of it.
 import ProtoWire
-
-public struct OnConflict: ProtoEnum {
-  public var rawValue: Int32
-  public init(rawValue: Int32) { self.rawValue = rawValue }
-
-  /// Taken as overwrite.
-  public static let unspecified = OnConflict(rawValue: 0)
-  /// In one step, only after the new file is proven.
-  public static let overwrite = OnConflict(rawValue: 1)
-  public static let fail = OnConflict(rawValue: 2)
-  /// A file that is there with the very bytes is left alone; another is replaced.
-  public static let skipIfEqual = OnConflict(rawValue: 3)
-
-  public static let descriptor = EnumDescriptor(
-    "fileferry.v1.OnConflict",
-    [("ON_CONFLICT_UNSPECIFIED", 0), ("ON_CONFLICT_OVERWRITE", 1), ("ON_CONFLICT_FAIL", 2), ("ON_CONFLICT_SKIP_IF_EQUAL", 3)])
-}
-
-public struct Compression: ProtoEnum {
-  public var rawValue: Int32
-  public init(rawValue: Int32) { self.rawValue = rawValue }
-
-  /// Taken as none.
-  public static let unspecified = Compression(rawValue: 0)
-  public static let none = Compression(rawValue: 1)
-
-  public static let descriptor = EnumDescriptor(
-    "fileferry.v1.Compression", [("COMPRESSION_UNSPECIFIED", 0), ("COMPRESSION_NONE", 1)])
-}
-
-public struct DeliveryOptions: Message {
-  public var onConflict = OnConflict.unspecified
-  public var compression = Compression.unspecified
-  /// Bytes; 0: the default, 8 MiB.
-  public var chunkSize: Int64 = 0
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.DeliveryOptions",
-    [
-      .init(1, "on_conflict", .enumeration(OnConflict.self)),
-      .init(2, "compression", .enumeration(Compression.self)), .init(3, "chunk_size", .int64),
-    ])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: onConflict = try reader.enumeration()
-    case 2: compression = try reader.enumeration()
-    case 3: chunkSize = try reader.int64()
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.enumeration(1, onConflict)
-    writer.enumeration(2, compression)
-    writer.int64(3, chunkSize)
-  }
-}
 
 public struct DeliveryRequest: Message {
   public var assignmentGroup = ""
@@ -141,6 +81,52 @@ public struct PlanDeliveryRequest: Message {
   }
 }
 
+/// One line of what a cloud would charge, by its public price list.
+public struct PlanCost: Message {
+  /// "AWS", "Azure": whose bill it is on.
+  public var payer = ""
+  /// "Data transfer out to the internet"
+  public var item = ""
+  /// "1.2 GiB", "2,000 requests"
+  public var quantity = ""
+  /// Millionths of the currency.
+  public var microunits: Int64 = 0
+  /// "USD"
+  public var currency = ""
+  /// What the figure rests on.
+  public var note = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.PlanCost",
+    [
+      .init(1, "payer", .string), .init(2, "item", .string), .init(3, "quantity", .string),
+      .init(4, "microunits", .int64), .init(5, "currency", .string), .init(6, "note", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: payer = try reader.string()
+    case 2: item = try reader.string()
+    case 3: quantity = try reader.string()
+    case 4: microunits = try reader.int64()
+    case 5: currency = try reader.string()
+    case 6: note = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, payer)
+    writer.string(2, item)
+    writer.string(3, quantity)
+    writer.int64(4, microunits)
+    writer.string(5, currency)
+    writer.string(6, note)
+  }
+}
+
 public struct DeliveryPlan: Message {
   public var files: Int64 = 0
   public var bytes: Int64 = 0
@@ -149,6 +135,20 @@ public struct DeliveryPlan: Message {
   /// What would stop it.
   public var problems: [Problem] = []
   public var destination = ""
+  /// What would not stop it, but is worth knowing.
+  public var warnings: [Problem] = []
+  /// How long it would take, from experience with the destination or a guess; 0: can't be said.
+  public var secondsLow: Int64 = 0
+  public var secondsHigh: Int64 = 0
+  /// What the estimate rests on.
+  public var durationBasis = ""
+  public var costs: [PlanCost] = []
+  /// "2026-11", of which source.
+  public var priceList = ""
+  /// Bytes.
+  public var largestFile: Int64 = 0
+  /// Files that the excludes left out.
+  public var excluded: Int64 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -158,6 +158,10 @@ public struct DeliveryPlan: Message {
       .init(1, "files", .int64), .init(2, "bytes", .int64),
       .init(3, "sample", .message(DeliveryFile.self), .repeated),
       .init(4, "problems", .message(Problem.self), .repeated), .init(5, "destination", .string),
+      .init(6, "warnings", .message(Problem.self), .repeated), .init(7, "seconds_low", .int64),
+      .init(8, "seconds_high", .int64), .init(9, "duration_basis", .string),
+      .init(10, "costs", .message(PlanCost.self), .repeated), .init(11, "price_list", .string),
+      .init(12, "largest_file", .int64), .init(13, "excluded", .int64),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -167,6 +171,14 @@ public struct DeliveryPlan: Message {
     case 3: try reader.messages(into: &sample)
     case 4: try reader.messages(into: &problems)
     case 5: destination = try reader.string()
+    case 6: try reader.messages(into: &warnings)
+    case 7: secondsLow = try reader.int64()
+    case 8: secondsHigh = try reader.int64()
+    case 9: durationBasis = try reader.string()
+    case 10: try reader.messages(into: &costs)
+    case 11: priceList = try reader.string()
+    case 12: largestFile = try reader.int64()
+    case 13: excluded = try reader.int64()
     default: try reader.skip()
     }
   }
@@ -177,6 +189,14 @@ public struct DeliveryPlan: Message {
     writer.messages(3, sample)
     writer.messages(4, problems)
     writer.string(5, destination)
+    writer.messages(6, warnings)
+    writer.int64(7, secondsLow)
+    writer.int64(8, secondsHigh)
+    writer.string(9, durationBasis)
+    writer.messages(10, costs)
+    writer.string(11, priceList)
+    writer.int64(12, largestFile)
+    writer.int64(13, excluded)
   }
 }
 
@@ -209,5 +229,95 @@ public struct StartDeliveryRequest: Message {
     writer.message(1, request)
     writer.message(2, credentials)
     writer.string(3, idempotencyKey)
+  }
+}
+
+/// One of several servers that the same files go to.
+public struct DeliveryTarget: Message {
+  /// A saved one by name, or spelled out.
+  public var destination: Destination?
+  /// Below or instead of its own.
+  public var path = ""
+  public var credentials: DestinationCredentials?
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.DeliveryTarget",
+    [
+      .init(1, "destination", .message(Destination.self)), .init(2, "path", .string),
+      .init(3, "credentials", .message(DestinationCredentials.self)),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.message(into: &destination)
+    case 2: path = try reader.string()
+    case 3: try reader.message(into: &credentials)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.message(1, destination)
+    writer.string(2, path)
+    writer.message(3, credentials)
+  }
+}
+
+public struct StartDeliveriesRequest: Message {
+  /// Without a destination and a path.
+  public var request: DeliveryRequest?
+  /// 2 to 16.
+  public var targets: [DeliveryTarget] = []
+  public var idempotencyKey = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.StartDeliveriesRequest",
+    [
+      .init(1, "request", .message(DeliveryRequest.self)),
+      .init(2, "targets", .message(DeliveryTarget.self), .repeated), .init(3, "idempotency_key", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.message(into: &request)
+    case 2: try reader.messages(into: &targets)
+    case 3: idempotencyKey = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.message(1, request)
+    writer.messages(2, targets)
+    writer.string(3, idempotencyKey)
+  }
+}
+
+public struct StartDeliveriesResponse: Message {
+  public var groupID = ""
+  /// In the order of the targets.
+  public var deliveries: [Delivery] = []
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.StartDeliveriesResponse",
+    [.init(1, "group_id", .string), .init(2, "deliveries", .message(Delivery.self), .repeated)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: groupID = try reader.string()
+    case 2: try reader.messages(into: &deliveries)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, groupID)
+    writer.messages(2, deliveries)
   }
 }

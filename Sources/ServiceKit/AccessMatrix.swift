@@ -92,7 +92,8 @@ public enum AccessMatrix {
     "Transfer": [
       "PlanDelivery": .roles(steering), "StartDelivery": .roles(steering),
       "GetDelivery": .signedIn, "ListDeliveries": .signedIn, "ListDeliveryFiles": .signedIn, "ListChunks": .signedIn,
-      "WatchDelivery": .signedIn, "GetReceipt": .signedIn,
+      "WatchDelivery": .signedIn, "GetReceipt": .signedIn, "GetReceiptPart": .signedIn,
+      "StartDeliveries": .roles(steering), "PauseDelivery": .roles(steering), "ResumeDelivery": .roles(steering),
       "CancelDelivery": .roles(steering), "RetryDelivery": .roles(steering),
       "GetReceiptKey": .public,
       "SaveDestination": .roles([.admin, .operator]), "DeleteDestination": .roles([.admin, .operator]),

@@ -100,7 +100,7 @@ struct JSONReadingTests {
       [
         "request.source.bucket: expected a string",
         "request.source.selections[1].kind: \"NO_SUCH\" is none of SELECTION_KIND_UNSPECIFIED, SELECTION_KIND_KEY, "
-          + "SELECTION_KIND_PREFIX",
+          + "SELECTION_KIND_PREFIX, SELECTION_KIND_GLOB",
         "request.source.selections: expected an array",
         "request.source.selections[0]: null cannot be an element",
         "request: expected an object",
