@@ -105,7 +105,7 @@ let package = Package(
       linkerSettings: slim),
     .executableTarget(
       name: "TransferService", dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", crypto, logging, nioCore],
-      path: "services/transfer", linkerSettings: slim),
+      path: "services/transfer", resources: [.embedInCode("prices.json")], linkerSettings: slim),
     .executableTarget(
       name: "NotificationService", dependencies: ["ServiceKit", "Transport"], path: "services/notification",
       linkerSettings: slim),

@@ -118,7 +118,22 @@ def test_transfer_plans_without_writing(system, courier, sshd, inbox, to):
         request=courier.request(sshd.url(inbox), prefix=samples.SMALL_PREFIX), credentials=courier.key_login())
     assert not plan.problems and plan.files == samples.SMALL_COUNT
     assert plan.bytes == sum(map(len, samples.small().values()))
+    assert 0 <= plan.seconds_low < plan.seconds_high and plan.duration_basis
+    assert plan.largest_file == max(map(len, samples.small().values()))
+    assert not plan.costs, "a server of one's own has no public price list"
+    assert "NOT_ENCRYPTED" not in [warning.code for warning in plan.warnings]
     assert list(inbox.iterdir()) == []
+
+
+def test_transfer_plans_by_what_earlier_deliveries_took(system, courier, sshd, inbox, to):
+    client = as_admin(system, to("transfer"))
+    started = client.Transfer.StartDelivery(
+        request=courier.request(sshd.url(inbox), prefix=samples.SMALL_PREFIX), credentials=courier.key_login())
+    for _ in client.Transfer.WatchDelivery(id=started.id):
+        pass
+    plan = client.Transfer.PlanDelivery(request=courier.request(sshd.url(inbox), prefix=samples.SMALL_PREFIX))
+    assert "the last" in plan.duration_basis
+    assert "LOGIN_NOT_TRIED" in [warning.code for warning in plan.warnings]
 
 
 def test_transfer_tests_a_destination_step_by_step(system, courier, sshd, inbox, to):

@@ -122,7 +122,7 @@ struct Deliver: AsyncParsableCommand {
 
 struct Plan: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Says what a delivery would move, and where to. Nothing is written.",
+    abstract: "Says what a delivery would move, how long that would take, and what it would cost. Nothing is written.",
     discussion: "Example: ferry plan s3://exports/2026/ acme:/in/2026/")
 
   @OptionGroup var options: ServerOptions
@@ -137,9 +137,12 @@ struct Plan: AsyncParsableCommand {
       let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn())
       guard !options.json else { return print(plan.jsonString()) }
       print("\(Printing.files(plan.files)), \(Printing.bytes(plan.bytes)), to \(plan.destination)")
+      PlanText.time(plan).map { print($0) }
+      PlanText.costs(plan).forEach { print($0) }
       Printing.table(
         ["SIZE", "KEY", "TO"], plan.sample.map { [Printing.bytes($0.size), $0.key, $0.remotePath] })
       if plan.files > Int64(plan.sample.count) { print("... and \(plan.files - Int64(plan.sample.count)) more") }
+      for warning in plan.warnings { printError("Note: \(warning.message) \(warning.nextStep)") }
       for problem in plan.problems {
         printError("\(problem.message)")
         if !problem.nextStep.isEmpty { printError("Next: \(problem.nextStep)") }

@@ -22,6 +22,7 @@ struct DeliveryCalls: Sendable {
   let workflow: DeliveryWorkflow
   let engine: WorkflowEngine
   let starter: DeliveryStarter
+  let prices: PriceList
 
   var archive: DeliveryArchive { workflow.archive }
   var hub: WatchHub { workflow.hub }

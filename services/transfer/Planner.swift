@@ -15,6 +15,8 @@ struct PlannedFile: Sendable, Equatable {
   var file: DeliveryFile
   /// Base64 of the object's SHA-256 where the provider states one; else empty.
   var sourceSHA256 = ""
+  /// The provider's word for where the object lies: "STANDARD_IA"; empty where it tells none.
+  var storageClass = ""
 }
 
 struct Plan: Sendable {
@@ -141,7 +143,8 @@ struct Planner: Sendable {
     file.status = .waiting
     file.sourceModifiedAt = object.modifiedAt
     return PlannedFile(
-      file: file, sourceSHA256: object.checksums.first { $0.algorithm == "SHA256" }?.value ?? "")
+      file: file, sourceSHA256: object.checksums.first { $0.algorithm == "SHA256" }?.value ?? "",
+      storageClass: object.storageClass)
   }
 
   /// Bytes of each chunk of a file but the last: as asked for, larger where the file would have too many.

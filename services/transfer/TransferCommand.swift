@@ -26,6 +26,9 @@ struct TransferCommand: AsyncParsableCommand {
   @Option(help: "PEM file of the certificate authorities to trust for https endpoints, in place of the system's.")
   var caFile: String?
 
+  @Option(help: "JSON file with the prices that a dry run reckons with, in place of the public ones that come with it.")
+  var priceList: String?
+
   func validate() throws {
     guard (0...86_400).contains(retryBudgetSeconds) else {
       throw ValidationError("--retry-budget-seconds is \(retryBudgetSeconds). Set it to 0 up to 86400.")
@@ -34,15 +37,16 @@ struct TransferCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (seconds, caFile) = (retryBudgetSeconds, caFile)
+    let prices = try PriceList.load(priceList)
     try await runService(
       name: "transfer", options: options, peers: peers, files: [FerryFiles.common, FerryFiles.transfer]
     ) { environment in
-      try await Self.build(environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile)
+      try await Self.build(environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile, prices: prices)
     }
   }
 
   private static func build(
-    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?
+    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?, prices: PriceList
   ) async throws -> Router {
     var configuration = HTTPClientConfiguration()
     configuration.caFile = caFile
@@ -83,7 +87,7 @@ struct TransferCommand: AsyncParsableCommand {
     try await engine.resume()
     environment.onStopping { hub.close() }
     environment.onShutdown { await engine.stop() }
-    let deliveries = DeliveryCalls(workflow: workflow, engine: engine, starter: starter)
+    let deliveries = DeliveryCalls(workflow: workflow, engine: engine, starter: starter, prices: prices)
     var router = Router()
     deliveries.register(in: &router)
     DestinationCalls(store: workflow.destinations).register(in: &router)

@@ -24,6 +24,10 @@ export function bytesOf(done, total) {
 export const speed = (bytesPerSecond) => `${bytes(bytesPerSecond)}/s`;
 export const count = (value) => number(value).toLocaleString();
 
+/** Millionths of a currency: "12.35 USD"; small sums with as many digits as they need. */
+export const money = (microunits, currency) =>
+  `${(microunits / 1e6).toFixed(microunits >= 1e6 || microunits === 0 ? 2 : microunits >= 1e4 ? 3 : 6)} ${currency}`;
+
 /** Seconds as "4 s", "3 min 20 s", "2 h 5 min". */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return text.unknown;

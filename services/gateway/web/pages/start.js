@@ -2,11 +2,11 @@
 // in the hash, so that a reload keeps the place; passwords and keys are kept nowhere.
 import { get, idempotencyKey, part, post, query } from "../api.js";
 import { announce, button, choices, field, fill, h, mark, select } from "../dom.js";
-import { bytes, count } from "../format.js";
 import { text } from "../text.js";
 import { objectBrowser } from "./browser.js";
 import { destinationPart } from "./destination.js";
-import { errorBox, heading, problemBox } from "./parts.js";
+import { errorBox, heading } from "./parts.js";
+import { planView } from "./plan.js";
 
 const words = text.start;
 const bucketPages = 10;
@@ -147,10 +147,7 @@ export function startPage(root, { params, go }) {
     fill(outcome, h("p", { class: "soft" }, text.loading));
     try {
       const answer = await post("deliveries/plan", body());
-      const what = words.planned(count(answer.files), bytes(answer.bytes), answer.destination ?? "");
-      fill(outcome, answer.problems?.length ? [h("p", {}, what, ". ", words.planBad),
-        answer.problems.map((one) => problemBox(one))]
-        : h("div", { class: "note good" }, h("strong", {}, what), h("p", {}, words.planGood)));
+      fill(outcome, planView(answer));
     } catch (error) { fill(outcome, errorBox(error)); }
   }
 
