@@ -24,6 +24,13 @@ let slim: [LinkerSetting] = [
     .when(platforms: [.linux], configuration: .release))
 ]
 
+/// Libraries of the system find these functions of ours before libcrypto's: Sources/Transport/SSHKeystream.swift.
+let standsIn: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-Xlinker", "--export-dynamic-symbol=EVP_Cipher", "-Xlinker", "--export-dynamic-symbol=EVP_CIPHER_CTX_free"],
+    .when(platforms: [.linux]))
+]
+
 /// Async functions stay where their caller is (SE-0461): each hop to another executor and back, of which a call through all
 /// interceptors would make ten, costs as much as an interceptor itself.
 let stays: [SwiftSetting] = [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
@@ -83,7 +90,7 @@ let package = Package(
       name: "RPC", dependencies: ["ProtoWire", "HTTP2", "CZlib", nioCore, nioPosix, nioSSL, nioTLS],
       swiftSettings: hot + stays),
     .target(name: "FerryAPI", dependencies: ["ProtoWire", "RPC"]),
-    .target(name: "Transport", dependencies: ["CCurl", "CSSH2", nioCore]),
+    .target(name: "Transport", dependencies: ["CCurl", "CSSH2", nioCore], linkerSettings: standsIn),
     .target(name: "CloudsAWS", dependencies: ["Transport", crypto], path: "Sources/Clouds/AWS"),
     .target(name: "CloudsAzure", dependencies: ["Transport", crypto], path: "Sources/Clouds/Azure"),
     .target(name: "ObjectStores", dependencies: ["Transport", "CloudsAWS", "CloudsAzure", nioCore]),
