@@ -1,5 +1,5 @@
 // transfer.proto, first part: the service, its file's descriptor and its client stub. The messages are in
-// TransferDestinations, -Options, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
+// TransferDestinations, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
 import ProtoWire
 import RPC
 
@@ -19,18 +19,10 @@ public enum Transfer {
   public static let listChunks = UnaryMethod<ListChunksRequest, ListChunksResponse>(name, "ListChunks")
   /// Events from `afterSequence` on, then live until the delivery has ended.
   public static let watchDelivery = ServerStreamingMethod<WatchDeliveryRequest, DeliveryEvent>(name, "WatchDelivery")
-  /// Starts a delivery to each of several servers; the source is read once for all of them where they keep pace.
-  public static let startDeliveries = UnaryMethod<StartDeliveriesRequest, StartDeliveriesResponse>(
-    name, "StartDeliveries")
-  /// Chunks in flight are finished, nothing more is begun, and connections are let go.
-  public static let pauseDelivery = UnaryMethod<PauseDeliveryRequest, Delivery>(name, "PauseDelivery")
-  public static let resumeDelivery = UnaryMethod<ResumeDeliveryRequest, Delivery>(name, "ResumeDelivery")
   public static let cancelDelivery = UnaryMethod<CancelDeliveryRequest, Delivery>(name, "CancelDelivery")
   /// Goes on with a failed or cancelled delivery: proven chunks are not sent again.
   public static let retryDelivery = UnaryMethod<RetryDeliveryRequest, Delivery>(name, "RetryDelivery")
   public static let getReceipt = UnaryMethod<GetReceiptRequest, SignedReceipt>(name, "GetReceipt")
-  /// The files of a receipt that lists them in parts.
-  public static let getReceiptPart = UnaryMethod<GetReceiptPartRequest, GetReceiptPartResponse>(name, "GetReceiptPart")
   /// The public key that receipts are checked with. Public call.
   public static let getReceiptKey = UnaryMethod<GetReceiptKeyRequest, ReceiptKey>(name, "GetReceiptKey")
 
@@ -47,9 +39,8 @@ public enum Transfer {
     name,
     [
       planDelivery.descriptor, startDelivery.descriptor, getDelivery.descriptor, listDeliveries.descriptor,
-      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, startDeliveries.descriptor,
-      pauseDelivery.descriptor, resumeDelivery.descriptor, cancelDelivery.descriptor, retryDelivery.descriptor,
-      getReceipt.descriptor, getReceiptPart.descriptor, getReceiptKey.descriptor, saveDestination.descriptor,
+      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, cancelDelivery.descriptor,
+      retryDelivery.descriptor, getReceipt.descriptor, getReceiptKey.descriptor, saveDestination.descriptor,
       listDestinations.descriptor, deleteDestination.descriptor, testDestination.descriptor,
     ])
 }
@@ -62,23 +53,19 @@ extension FerryFiles {
       Destination.descriptor, SaveDestinationRequest.descriptor, ListDestinationsRequest.descriptor,
       ListDestinationsResponse.descriptor, DeleteDestinationRequest.descriptor, DeleteDestinationResponse.descriptor,
       TestDestinationRequest.descriptor, ProbeStep.descriptor, TestDestinationResponse.descriptor,
-      NameReplacement.descriptor, NameMapping.descriptor, BandwidthWindow.descriptor, Bandwidth.descriptor,
       DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
-      DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, DeliveryTarget.descriptor,
-      StartDeliveriesRequest.descriptor, StartDeliveriesResponse.descriptor, StateProgress.descriptor,
-      Delivery.descriptor, DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor,
-      ListChunksResponse.descriptor, GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor,
-      ListDeliveriesResponse.descriptor, ListDeliveryFilesRequest.descriptor, ListDeliveryFilesResponse.descriptor,
-      WatchDeliveryRequest.descriptor, DeliveryEvent.descriptor, PauseDeliveryRequest.descriptor,
-      ResumeDeliveryRequest.descriptor, CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor,
-      Receipt.descriptor, ReceiptFile.descriptor, ReceiptPart.descriptor, SignedReceipt.descriptor,
-      GetReceiptRequest.descriptor, GetReceiptPartRequest.descriptor, GetReceiptPartResponse.descriptor,
-      GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
+      DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, StateProgress.descriptor, Delivery.descriptor,
+      DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor,
+      GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor,
+      ListDeliveryFilesRequest.descriptor, ListDeliveryFilesResponse.descriptor, WatchDeliveryRequest.descriptor,
+      DeliveryEvent.descriptor, CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor,
+      ReceiptFile.descriptor, SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptKeyRequest.descriptor,
+      ReceiptKey.descriptor,
     ],
     enums: [
-      SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor, Proof.descriptor,
-      LetterCase.descriptor, Weekday.descriptor, DeliveryStatus.descriptor, DeliveryState.descriptor,
-      StateStatus.descriptor, FileStatus.descriptor, DeliveryEventKind.descriptor,
+      SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor,
+      DeliveryStatus.descriptor, DeliveryState.descriptor, StateStatus.descriptor, FileStatus.descriptor,
+      DeliveryEventKind.descriptor,
     ],
     services: [Transfer.service])
 }
@@ -123,21 +110,6 @@ extension Transfer {
     ) async throws(RPCError) -> ResponseStream<DeliveryEvent> {
       try await channel.serverStreaming(Transfer.watchDelivery, request, options)
     }
-    public func startDeliveries(
-      _ request: StartDeliveriesRequest, _ options: CallOptions = .init()
-    ) async throws(RPCError) -> StartDeliveriesResponse {
-      try await channel.unary(Transfer.startDeliveries, request, options)
-    }
-    public func pauseDelivery(
-      _ request: PauseDeliveryRequest, _ options: CallOptions = .init()
-    ) async throws(RPCError) -> Delivery {
-      try await channel.unary(Transfer.pauseDelivery, request, options)
-    }
-    public func resumeDelivery(
-      _ request: ResumeDeliveryRequest, _ options: CallOptions = .init()
-    ) async throws(RPCError) -> Delivery {
-      try await channel.unary(Transfer.resumeDelivery, request, options)
-    }
     public func cancelDelivery(
       _ request: CancelDeliveryRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> Delivery {
@@ -152,11 +124,6 @@ extension Transfer {
       _ request: GetReceiptRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> SignedReceipt {
       try await channel.unary(Transfer.getReceipt, request, options)
-    }
-    public func getReceiptPart(
-      _ request: GetReceiptPartRequest, _ options: CallOptions = .init()
-    ) async throws(RPCError) -> GetReceiptPartResponse {
-      try await channel.unary(Transfer.getReceiptPart, request, options)
     }
     public func getReceiptKey(
       _ request: GetReceiptKeyRequest, _ options: CallOptions = .init()

@@ -1,4 +1,4 @@
-// transfer.proto, fifth part: a delivery as it stands, its eight states, its files and its chunks.
+// transfer.proto, fourth part: a delivery as it stands, its eight states, its files and its chunks.
 import ProtoWire
 
 public struct DeliveryStatus: ProtoEnum {
@@ -11,15 +11,12 @@ public struct DeliveryStatus: ProtoEnum {
   public static let succeeded = DeliveryStatus(rawValue: 3)
   public static let failed = DeliveryStatus(rawValue: 4)
   public static let cancelled = DeliveryStatus(rawValue: 5)
-  /// By a person; goes on when resumed.
-  public static let paused = DeliveryStatus(rawValue: 6)
 
   public static let descriptor = EnumDescriptor(
     "fileferry.v1.DeliveryStatus",
     [
       ("DELIVERY_STATUS_UNSPECIFIED", 0), ("DELIVERY_STATUS_PENDING", 1), ("DELIVERY_STATUS_RUNNING", 2),
       ("DELIVERY_STATUS_SUCCEEDED", 3), ("DELIVERY_STATUS_FAILED", 4), ("DELIVERY_STATUS_CANCELLED", 5),
-      ("DELIVERY_STATUS_PAUSED", 6),
     ])
 }
 
@@ -139,10 +136,6 @@ public struct Delivery: Message {
   public var runs: Int32 = 0
   /// Of its latest event.
   public var sequence: Int64 = 0
-  /// Those that share one read of the source have the same; empty: alone.
-  public var groupID = ""
-  /// Why it is not moving: "2 deliveries before it", "paused by Ada"; empty: it is.
-  public var waitingFor = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -158,7 +151,6 @@ public struct Delivery: Message {
       .init(16, "created_at", .message(Timestamp.self)), .init(17, "started_at", .message(Timestamp.self)),
       .init(18, "finished_at", .message(Timestamp.self)), .init(19, "has_receipt", .bool),
       .init(20, "destination", .string), .init(21, "runs", .int32), .init(22, "sequence", .int64),
-      .init(23, "group_id", .string), .init(24, "waiting_for", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -185,8 +177,6 @@ public struct Delivery: Message {
     case 20: destination = try reader.string()
     case 21: runs = try reader.int32()
     case 22: sequence = try reader.int64()
-    case 23: groupID = try reader.string()
-    case 24: waitingFor = try reader.string()
     default: try reader.skip()
     }
   }
@@ -214,8 +204,6 @@ public struct Delivery: Message {
     writer.string(20, destination)
     writer.int32(21, runs)
     writer.int64(22, sequence)
-    writer.string(23, groupID)
-    writer.string(24, waitingFor)
   }
 }
 
@@ -252,14 +240,6 @@ public struct DeliveryFile: Message {
   public var problem: Problem?
   public var deliveredAt: Timestamp?
   public var sourceModifiedAt: Timestamp?
-  /// How it lies at the destination.
-  public var compression = Compression.unspecified
-  /// Bytes at the destination where they are not the source's.
-  public var deliveredSize: Int64 = 0
-  /// Hex, where `sha256` is not the source's.
-  public var sourceSHA256 = ""
-  /// Its ".sha256" is beside it.
-  public var hasSidecar = false
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -270,8 +250,6 @@ public struct DeliveryFile: Message {
       .init(5, "etag", .string), .init(6, "version_id", .string), .init(7, "status", .enumeration(FileStatus.self)),
       .init(8, "sha256", .string), .init(9, "problem", .message(Problem.self)),
       .init(10, "delivered_at", .message(Timestamp.self)), .init(11, "source_modified_at", .message(Timestamp.self)),
-      .init(12, "compression", .enumeration(Compression.self)), .init(13, "delivered_size", .int64),
-      .init(14, "source_sha256", .string), .init(15, "has_sidecar", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -287,10 +265,6 @@ public struct DeliveryFile: Message {
     case 9: try reader.message(into: &problem)
     case 10: try reader.message(into: &deliveredAt)
     case 11: try reader.message(into: &sourceModifiedAt)
-    case 12: compression = try reader.enumeration()
-    case 13: deliveredSize = try reader.int64()
-    case 14: sourceSHA256 = try reader.string()
-    case 15: hasSidecar = try reader.bool()
     default: try reader.skip()
     }
   }
@@ -307,10 +281,6 @@ public struct DeliveryFile: Message {
     writer.message(9, problem)
     writer.message(10, deliveredAt)
     writer.message(11, sourceModifiedAt)
-    writer.enumeration(12, compression)
-    writer.int64(13, deliveredSize)
-    writer.string(14, sourceSHA256)
-    writer.bool(15, hasSidecar)
   }
 }
 
@@ -325,11 +295,6 @@ public struct Chunk: Message {
   /// How often it was sent, in all runs.
   public var sends: Int32 = 0
   public var written = false
-  /// Where its bytes lie at the destination if they are not the source's.
-  public var deliveredOffset: Int64 = 0
-  public var deliveredLength: Int64 = 0
-  /// Hex.
-  public var deliveredSHA256 = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -337,8 +302,7 @@ public struct Chunk: Message {
     "fileferry.v1.Chunk",
     [
       .init(1, "index", .int32), .init(2, "offset", .int64), .init(3, "length", .int64), .init(4, "sha256", .string),
-      .init(5, "sends", .int32), .init(6, "written", .bool), .init(7, "delivered_offset", .int64),
-      .init(8, "delivered_length", .int64), .init(9, "delivered_sha256", .string),
+      .init(5, "sends", .int32), .init(6, "written", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -349,9 +313,6 @@ public struct Chunk: Message {
     case 4: sha256 = try reader.string()
     case 5: sends = try reader.int32()
     case 6: written = try reader.bool()
-    case 7: deliveredOffset = try reader.int64()
-    case 8: deliveredLength = try reader.int64()
-    case 9: deliveredSHA256 = try reader.string()
     default: try reader.skip()
     }
   }
@@ -363,8 +324,5 @@ public struct Chunk: Message {
     writer.string(4, sha256)
     writer.int32(5, sends)
     writer.bool(6, written)
-    writer.int64(7, deliveredOffset)
-    writer.int64(8, deliveredLength)
-    writer.string(9, deliveredSHA256)
   }
 }

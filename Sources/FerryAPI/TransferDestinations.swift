@@ -48,7 +48,7 @@ public struct Source: Message {
   public var connection = ""
   public var bucket = ""
   public var selections: [Selection] = []
-  /// Globs, matched like selections of that kind: what they match is left out.
+  /// Globs: what they match is left out. One without a slash means a file's own name in any folder, "*.tmp".
   public var excludes: [String] = []
   public var unknownFields = UnknownFields()
   public init() {}
@@ -113,20 +113,16 @@ public struct HostKeyPolicy: Message {
   public var fingerprints: [String] = []
   /// Accept and remember the key of a host never seen; a changed one is always refused.
   public var acceptNew = false
-  /// Lines of an OpenSSH known_hosts file, hashed names too (sshd(8)); they count like `fingerprints`.
-  public var knownHosts = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
   public static let descriptor = MessageDescriptor(
-    "fileferry.v1.HostKeyPolicy",
-    [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool), .init(3, "known_hosts", .string)])
+    "fileferry.v1.HostKeyPolicy", [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool)])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
     case 1: fingerprints.append(try reader.string())
     case 2: acceptNew = try reader.bool()
-    case 3: knownHosts = try reader.string()
     default: try reader.skip()
     }
   }
@@ -134,7 +130,6 @@ public struct HostKeyPolicy: Message {
   public func encode(to writer: inout WireWriter) {
     writer.strings(1, fingerprints)
     writer.bool(2, acceptNew)
-    writer.string(3, knownHosts)
   }
 }
 
@@ -155,8 +150,6 @@ public struct Destination: Message {
   public var trustedCertificates = ""
   /// SFTP: prove files by a SHA-256 command that the server runs, where it can.
   public var allowHashCommand = false
-  /// Of all deliveries to it together; absent: no cap.
-  public var bandwidth: Bandwidth?
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -167,7 +160,6 @@ public struct Destination: Message {
       .init(4, "has_password", .bool), .init(5, "has_private_key", .bool), .init(6, "max_connections", .int32),
       .init(7, "updated_at", .message(Timestamp.self)), .init(8, "active", .bool),
       .init(9, "trusted_certificates", .string), .init(10, "allow_hash_command", .bool),
-      .init(11, "bandwidth", .message(Bandwidth.self)),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -182,7 +174,6 @@ public struct Destination: Message {
     case 8: active = try reader.bool()
     case 9: trustedCertificates = try reader.string()
     case 10: allowHashCommand = try reader.bool()
-    case 11: try reader.message(into: &bandwidth)
     default: try reader.skip()
     }
   }
@@ -198,7 +189,6 @@ public struct Destination: Message {
     writer.bool(8, active)
     writer.string(9, trustedCertificates)
     writer.bool(10, allowHashCommand)
-    writer.message(11, bandwidth)
   }
 }
 
@@ -354,7 +344,9 @@ public struct TestDestinationResponse: Message {
 
   public static let descriptor = MessageDescriptor(
     "fileferry.v1.TestDestinationResponse",
-    [.init(1, "ok", .bool), .init(2, "steps", .message(ProbeStep.self), .repeated), .init(3, "host_key", .string)])
+    [
+      .init(1, "ok", .bool), .init(2, "steps", .message(ProbeStep.self), .repeated), .init(3, "host_key", .string),
+    ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {

@@ -1,4 +1,4 @@
-// transfer.proto, seventh part: receipts and the key that they are checked with.
+// transfer.proto, sixth part: receipts and the key that they are checked with.
 import ProtoWire
 
 /// What the signed payload says, in proto3 JSON.
@@ -19,9 +19,6 @@ public struct Receipt: Message {
   public var finishedAt: Timestamp?
   /// How it was proven: "sha256, read back".
   public var proof = ""
-  /// Of a delivery with more files than a receipt holds: their list, in parts, instead of `files`.
-  public var parts: [ReceiptPart] = []
-  public var totalFiles: Int64 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -33,8 +30,7 @@ public struct Receipt: Message {
       .init(6, "destination", .string), .init(7, "host_key", .string),
       .init(8, "files", .message(ReceiptFile.self), .repeated), .init(9, "total_bytes", .int64),
       .init(10, "started_at", .message(Timestamp.self)), .init(11, "finished_at", .message(Timestamp.self)),
-      .init(12, "proof", .string), .init(13, "parts", .message(ReceiptPart.self), .repeated),
-      .init(14, "total_files", .int64),
+      .init(12, "proof", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -51,8 +47,6 @@ public struct Receipt: Message {
     case 10: try reader.message(into: &startedAt)
     case 11: try reader.message(into: &finishedAt)
     case 12: proof = try reader.string()
-    case 13: try reader.messages(into: &parts)
-    case 14: totalFiles = try reader.int64()
     default: try reader.skip()
     }
   }
@@ -70,8 +64,6 @@ public struct Receipt: Message {
     writer.message(10, startedAt)
     writer.message(11, finishedAt)
     writer.string(12, proof)
-    writer.messages(13, parts)
-    writer.int64(14, totalFiles)
   }
 }
 
@@ -85,12 +77,6 @@ public struct ReceiptFile: Message {
   /// The source's version id, else its ETag.
   public var version = ""
   public var deliveredAt: Timestamp?
-  /// How it lies at the destination: `size` and `sha256` are of that.
-  public var compression = Compression.unspecified
-  /// Where it is not `size`.
-  public var sourceSize: Int64 = 0
-  /// Where it is not `sha256`.
-  public var sourceSHA256 = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -99,8 +85,6 @@ public struct ReceiptFile: Message {
     [
       .init(1, "key", .string), .init(2, "path", .string), .init(3, "size", .int64), .init(4, "sha256", .string),
       .init(5, "version", .string), .init(6, "delivered_at", .message(Timestamp.self)),
-      .init(7, "compression", .enumeration(Compression.self)), .init(8, "source_size", .int64),
-      .init(9, "source_sha256", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -111,9 +95,6 @@ public struct ReceiptFile: Message {
     case 4: sha256 = try reader.string()
     case 5: version = try reader.string()
     case 6: try reader.message(into: &deliveredAt)
-    case 7: compression = try reader.enumeration()
-    case 8: sourceSize = try reader.int64()
-    case 9: sourceSHA256 = try reader.string()
     default: try reader.skip()
     }
   }
@@ -125,38 +106,6 @@ public struct ReceiptFile: Message {
     writer.string(4, sha256)
     writer.string(5, version)
     writer.message(6, deliveredAt)
-    writer.enumeration(7, compression)
-    writer.int64(8, sourceSize)
-    writer.string(9, sourceSHA256)
-  }
-}
-
-/// A part of the list of files: lines of proto3 JSON, one ReceiptFile each, bound to the receipt by its hash.
-public struct ReceiptPart: Message {
-  public var files: Int32 = 0
-  /// Of the part's text.
-  public var bytes: Int64 = 0
-  /// Hex, of the part's text.
-  public var sha256 = ""
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.ReceiptPart", [.init(1, "files", .int32), .init(2, "bytes", .int64), .init(3, "sha256", .string)])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: files = try reader.int32()
-    case 2: bytes = try reader.int64()
-    case 3: sha256 = try reader.string()
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.int32(1, files)
-    writer.int64(2, bytes)
-    writer.string(3, sha256)
   }
 }
 
@@ -215,51 +164,6 @@ public struct GetReceiptRequest: Message {
   }
 
   public func encode(to writer: inout WireWriter) { writer.string(1, deliveryID) }
-}
-
-public struct GetReceiptPartRequest: Message {
-  public var deliveryID = ""
-  /// From 0.
-  public var part: Int32 = 0
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.GetReceiptPartRequest", [.init(1, "delivery_id", .string), .init(2, "part", .int32)])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: deliveryID = try reader.string()
-    case 2: part = try reader.int32()
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.string(1, deliveryID)
-    writer.int32(2, part)
-  }
-}
-
-public struct GetReceiptPartResponse: Message {
-  /// Lines, each ended by a newline.
-  public var text = ""
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.GetReceiptPartResponse", [.init(1, "text", .string)])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: text = try reader.string()
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.string(1, text)
-  }
 }
 
 public struct GetReceiptKeyRequest: EmptyMessage {

@@ -1,5 +1,84 @@
-// transfer.proto, fourth part: what a delivery is asked for with, and the plan of it.
+// transfer.proto, third part: what a delivery is asked for with, and the plan of it.
 import ProtoWire
+
+public struct OnConflict: ProtoEnum {
+  public var rawValue: Int32
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Taken as overwrite.
+  public static let unspecified = OnConflict(rawValue: 0)
+  /// In one step, only after the new file is proven.
+  public static let overwrite = OnConflict(rawValue: 1)
+  public static let fail = OnConflict(rawValue: 2)
+  /// A file that is there with the very bytes is left alone; another is replaced.
+  public static let skipIfEqual = OnConflict(rawValue: 3)
+
+  public static let descriptor = EnumDescriptor(
+    "fileferry.v1.OnConflict",
+    [("ON_CONFLICT_UNSPECIFIED", 0), ("ON_CONFLICT_OVERWRITE", 1), ("ON_CONFLICT_FAIL", 2), ("ON_CONFLICT_SKIP_IF_EQUAL", 3)])
+}
+
+public struct Compression: ProtoEnum {
+  public var rawValue: Int32
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Taken as none.
+  public static let unspecified = Compression(rawValue: 0)
+  public static let none = Compression(rawValue: 1)
+
+  public static let descriptor = EnumDescriptor(
+    "fileferry.v1.Compression", [("COMPRESSION_UNSPECIFIED", 0), ("COMPRESSION_NONE", 1)])
+}
+
+public struct Folders: ProtoEnum {
+  public var rawValue: Int32
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Taken as keep.
+  public static let unspecified = Folders(rawValue: 0)
+  /// As below the selected folder or before the glob's first wildcard.
+  public static let keep = Folders(rawValue: 1)
+  /// Every file right in the destination's folder.
+  public static let flatten = Folders(rawValue: 2)
+
+  public static let descriptor = EnumDescriptor(
+    "fileferry.v1.Folders", [("FOLDERS_UNSPECIFIED", 0), ("FOLDERS_KEEP", 1), ("FOLDERS_FLATTEN", 2)])
+}
+
+public struct DeliveryOptions: Message {
+  public var onConflict = OnConflict.unspecified
+  public var compression = Compression.unspecified
+  /// Bytes; 0: the default, 8 MiB.
+  public var chunkSize: Int64 = 0
+  public var folders = Folders.unspecified
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.DeliveryOptions",
+    [
+      .init(1, "on_conflict", .enumeration(OnConflict.self)),
+      .init(2, "compression", .enumeration(Compression.self)), .init(3, "chunk_size", .int64),
+      .init(4, "folders", .enumeration(Folders.self)),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: onConflict = try reader.enumeration()
+    case 2: compression = try reader.enumeration()
+    case 3: chunkSize = try reader.int64()
+    case 4: folders = try reader.enumeration()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.enumeration(1, onConflict)
+    writer.enumeration(2, compression)
+    writer.int64(3, chunkSize)
+    writer.enumeration(4, folders)
+  }
+}
 
 public struct DeliveryRequest: Message {
   public var assignmentGroup = ""
@@ -229,95 +308,5 @@ public struct StartDeliveryRequest: Message {
     writer.message(1, request)
     writer.message(2, credentials)
     writer.string(3, idempotencyKey)
-  }
-}
-
-/// One of several servers that the same files go to.
-public struct DeliveryTarget: Message {
-  /// A saved one by name, or spelled out.
-  public var destination: Destination?
-  /// Below or instead of its own.
-  public var path = ""
-  public var credentials: DestinationCredentials?
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.DeliveryTarget",
-    [
-      .init(1, "destination", .message(Destination.self)), .init(2, "path", .string),
-      .init(3, "credentials", .message(DestinationCredentials.self)),
-    ])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: try reader.message(into: &destination)
-    case 2: path = try reader.string()
-    case 3: try reader.message(into: &credentials)
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.message(1, destination)
-    writer.string(2, path)
-    writer.message(3, credentials)
-  }
-}
-
-public struct StartDeliveriesRequest: Message {
-  /// Without a destination and a path.
-  public var request: DeliveryRequest?
-  /// 2 to 16.
-  public var targets: [DeliveryTarget] = []
-  public var idempotencyKey = ""
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.StartDeliveriesRequest",
-    [
-      .init(1, "request", .message(DeliveryRequest.self)),
-      .init(2, "targets", .message(DeliveryTarget.self), .repeated), .init(3, "idempotency_key", .string),
-    ])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: try reader.message(into: &request)
-    case 2: try reader.messages(into: &targets)
-    case 3: idempotencyKey = try reader.string()
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.message(1, request)
-    writer.messages(2, targets)
-    writer.string(3, idempotencyKey)
-  }
-}
-
-public struct StartDeliveriesResponse: Message {
-  public var groupID = ""
-  /// In the order of the targets.
-  public var deliveries: [Delivery] = []
-  public var unknownFields = UnknownFields()
-  public init() {}
-
-  public static let descriptor = MessageDescriptor(
-    "fileferry.v1.StartDeliveriesResponse",
-    [.init(1, "group_id", .string), .init(2, "deliveries", .message(Delivery.self), .repeated)])
-
-  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
-    switch field {
-    case 1: groupID = try reader.string()
-    case 2: try reader.messages(into: &deliveries)
-    default: try reader.skip()
-    }
-  }
-
-  public func encode(to writer: inout WireWriter) {
-    writer.string(1, groupID)
-    writer.messages(2, deliveries)
   }
 }

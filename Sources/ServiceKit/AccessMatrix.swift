@@ -92,8 +92,7 @@ public enum AccessMatrix {
     "Transfer": [
       "PlanDelivery": .roles(steering), "StartDelivery": .roles(steering),
       "GetDelivery": .signedIn, "ListDeliveries": .signedIn, "ListDeliveryFiles": .signedIn, "ListChunks": .signedIn,
-      "WatchDelivery": .signedIn, "GetReceipt": .signedIn, "GetReceiptPart": .signedIn,
-      "StartDeliveries": .roles(steering), "PauseDelivery": .roles(steering), "ResumeDelivery": .roles(steering),
+      "WatchDelivery": .signedIn, "GetReceipt": .signedIn,
       "CancelDelivery": .roles(steering), "RetryDelivery": .roles(steering),
       "GetReceiptKey": .public,
       "SaveDestination": .roles([.admin, .operator]), "DeleteDestination": .roles([.admin, .operator]),

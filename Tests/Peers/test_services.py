@@ -136,6 +136,29 @@ def test_transfer_plans_by_what_earlier_deliveries_took(system, courier, sshd, i
     assert "LOGIN_NOT_TRIED" in [warning.code for warning in plan.warnings]
 
 
+def test_transfer_delivers_by_glob_without_folders(system, courier, sshd, inbox, to):
+    client = as_admin(system, to("transfer"))
+    request = courier.request(sshd.url(inbox) + "/", prefix="")
+    del request.source.selections[:]
+    request.source.selections.add(kind=api.SELECTION_KIND_GLOB, value=samples.SMALL_PREFIX + "**/*1*")
+    request.source.excludes.append("*2*")
+    request.options.folders = api.FOLDERS_FLATTEN
+    names = [name.rsplit("/", 1)[-1] for name in samples.small()]
+    wanted = [name for name in names if "1" in name]
+    left = sorted(name for name in wanted if "2" not in name)
+    plan = client.Transfer.PlanDelivery(request=request, credentials=courier.key_login())
+    assert not plan.problems, plan.problems
+    assert (plan.files, plan.excluded) == (len(left), len(wanted) - len(left)) and plan.excluded > 0
+    started = client.Transfer.StartDelivery(request=request, credentials=courier.key_login())
+    for _ in client.Transfer.WatchDelivery(id=started.id):
+        pass
+    assert client.Transfer.GetDelivery(id=started.id).status == api.DELIVERY_STATUS_SUCCEEDED
+    assert sorted(path.name for path in inbox.iterdir()) == left
+    request.source.excludes.append("[a")
+    with pytest.raises(grpc.RpcError, match="has no '\\]' to its"):
+        client.Transfer.PlanDelivery(request=request, credentials=courier.key_login())
+
+
 def test_transfer_tests_a_destination_step_by_step(system, courier, sshd, inbox, to):
     client = as_admin(system, to("transfer"))
     answer = client.Transfer.TestDestination(

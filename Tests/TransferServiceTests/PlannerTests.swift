@@ -42,6 +42,42 @@ struct KeyCatalog: SourceCatalog {
 
   private func names(_ plan: Plan) -> [String] { plan.files.map(\.file.remotePath) }
 
+  private func plan(_ catalog: KeyCatalog, glob: String, excludes: [String] = [], flatten: Bool = false) async throws -> Plan {
+    let request = DeliveryRequest.with {
+      $0.source = .with { $0.excludes = excludes }
+      $0.options = .with { $0.folders = flatten ? .flatten : .keep }
+    }
+    let planner = try Planner(request, catalog: catalog, path: try RemotePath(text: "/out"), isFolder: true) {
+      () async throws(DeliveryFailure) in false
+    }
+    return try await planner.plan([.with { ($0.kind, $0.value) = (.glob, glob) }])
+  }
+
+  @Test("a glob selects what it matches and keeps the path from its last plain folder on")
+  func globs() async throws {
+    let catalog = KeyCatalog("in/2024/a.csv", "in/2024/b.txt", "in/2024/x/c.csv", "other/d.csv")
+    #expect(names(try await plan(catalog, glob: "in/2024/*.csv")) == ["/out/a.csv"])
+    #expect(names(try await plan(catalog, glob: "in/**/*.csv")) == ["/out/2024/a.csv", "/out/2024/x/c.csv"])
+    #expect(names(try await plan(catalog, glob: "in/**/*.csv", flatten: true)) == ["/out/a.csv", "/out/c.csv"])
+  }
+
+  @Test("excludes leave out and are counted; leaving out everything is told as that")
+  func excludes() async throws {
+    let catalog = KeyCatalog("in/a.csv", "in/a.tmp", "in/x/b.tmp")
+    let some = try await plan(catalog, glob: "in/**", excludes: ["*.tmp"])
+    #expect(names(some) == ["/out/a.csv"] && some.excluded == 2 && some.problems.isEmpty)
+    let none = try await plan(catalog, glob: "in/**", excludes: ["in/**"])
+    #expect(none.excluded == 3 && none.problems.first?.message.contains("excludes leave out all 3") == true)
+  }
+
+  @Test("a glob that matches nothing says so, and files that meet when folders go are a clash")
+  func globProblems() async throws {
+    let catalog = KeyCatalog("in/x/a", "in/y/a")
+    #expect(try await plan(catalog, glob: "in/*.csv").problems.first?.message == #"No object matches "in/*.csv"."#)
+    let clash = try await plan(catalog, glob: "in/**", flatten: true)
+    #expect(clash.problems.map(\.code) == ["NAME_CLASH"])
+  }
+
   @Test("a key goes into a path that ends in a slash under its own name")
   func keyIntoFolder() async throws {
     let plan = try await plan(KeyCatalog("in/a.csv"), [(.key, "in/a.csv")], to: "/out", isFolder: true)

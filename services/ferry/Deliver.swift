@@ -14,6 +14,10 @@ struct RequestOptions: ParsableArguments {
       server's root. '/~/' is the login's home.
       """)
   var destination: String
+  @Flag(help: "The source is a pattern: * and ? within a folder's name, ** across folders, [a-z], {csv,txt}.") var glob = false
+  @Option(help: "Leave out what matches; without a slash, by the file's own name: '*.tmp'. May be repeated.")
+  var exclude: [String] = []
+  @Flag(help: "Put every file right into the destination's folder, without its own folders.") var flatten = false
   @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
   @Option(help: "dev, uat or prod.") var environment = "dev"
   @Option(help: "Assignment group of the tickets.") var group = ""
@@ -29,7 +33,10 @@ struct RequestOptions: ParsableArguments {
       $0.assignmentGroup = group
       $0.environment = try FerryAPI.Environment.parse(environment, prefix: "ENVIRONMENT_")
       $0.priority = try Priority.parse(priority, prefix: "PRIORITY_")
-      $0.source = try Locations.source(source, connection: connection)
+      var source = try Locations.source(source, connection: connection)
+      if glob { source.selections[0].kind = .glob }
+      source.excludes = exclude
+      $0.source = source
       var destination = destination
       try login.apply(to: &destination)
       $0.destination = destination
@@ -38,6 +45,7 @@ struct RequestOptions: ParsableArguments {
       $0.options = try .with {
         $0.onConflict = try OnConflict.parse(onConflict, prefix: "ON_CONFLICT_")
         $0.chunkSize = chunkSize
+        $0.folders = flatten ? .flatten : .keep
       }
     }
   }
@@ -91,6 +99,7 @@ struct Deliver: AsyncParsableCommand {
       Examples:
         ferry deliver s3://exports/2026/report.csv sftp://acme@sftp.example.com/in/ --identity ~/.ssh/acme --watch
         ferry deliver s3://exports/2026/ acme:/in/2026/ --environment prod --priority high
+        ferry deliver --glob 's3://exports/2026/**/*.csv' acme:/in/ --exclude '*-draft.csv' --flatten
       """)
 
   @OptionGroup var options: ServerOptions
@@ -137,6 +146,7 @@ struct Plan: AsyncParsableCommand {
       let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn())
       guard !options.json else { return print(plan.jsonString()) }
       print("\(Printing.files(plan.files)), \(Printing.bytes(plan.bytes)), to \(plan.destination)")
+      if plan.excluded > 0 { print("Without  \(Printing.files(plan.excluded)) that the excludes leave out") }
       PlanText.time(plan).map { print($0) }
       PlanText.costs(plan).forEach { print($0) }
       Printing.table(

@@ -22,7 +22,9 @@ extension DeliveryWorkflow {
     let delivery = await journal.delivery
     let retried: @Sendable (DeliveryFailure) async throws -> Void = { try await journal.retried("planning", $0) }
     let catalog = PersistentCatalog(source: source(delivery), persist: persist, onRetry: retried)
-    let planner = Planner(catalog: catalog, path: choice.address.path, isFolder: choice.isFolder) {
+    let planner = try Planner(
+      delivery.request, catalog: catalog, path: choice.address.path, isFolder: choice.isFolder
+    ) {
       () async throws(DeliveryFailure) in
       try await reaching(connecting: true) { () throws(DestinationError) in
         try await destination.stat(choice.address.path)?.isDirectory ?? false

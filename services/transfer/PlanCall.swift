@@ -43,7 +43,7 @@ struct PlanCall: Sendable {
       SourceAccess(broker: calls.workflow.broker, connection: source.connection, bucket: source.bucket) {
         () async throws(RPCError) in CallOptions.onward(from: context, timeout: SourceAccess.timeout)
       })
-    let planner = Planner(catalog: catalog, path: choice.address.path, isFolder: choice.isFolder) {
+    let planner = try Planner(wanted, catalog: catalog, path: choice.address.path, isFolder: choice.isFolder) {
       () async throws(DeliveryFailure) in
       // Without a login nobody can say; then the path is taken for the file's name, as it would be written there.
       guard case .succeeded = login else { return false }
@@ -57,6 +57,7 @@ struct PlanCall: Sendable {
       for file in plan.files { tally.add(file) }
       answer.sample = plan.files.prefix(Self.sampleSize).map(\.file)
       answer.problems += plan.problems
+      answer.excluded = plan.excluded
     } catch {
       answer.problems.append(error.problem)
     }

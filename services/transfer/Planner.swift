@@ -2,6 +2,7 @@
 // are checked before anything moves; it asks the source through a catalogue and the destination one question.
 import Destinations
 import FerryAPI
+import RPC
 
 /// What the planner asks of the source.
 protocol SourceCatalog: Sendable {
@@ -23,6 +24,8 @@ struct Plan: Sendable {
   var files: [PlannedFile] = []
   /// What would stop the delivery; none if it can go on.
   var problems: [Problem] = []
+  /// Files that the excludes left out.
+  var excluded: Int64 = 0
   var bytes: Int64 { files.reduce(0) { $0 + $1.file.size } }
 }
 
@@ -35,6 +38,10 @@ struct Planner: Sendable {
   static let maxChunks: Int64 = 40_000
 
   let catalog: any SourceCatalog
+  /// What matches one of these is left out.
+  var excludes: [Glob] = []
+  /// Files lose their folders.
+  var flattens = false
   /// Where files go.
   let path: RemotePath
   /// The path means a folder.
@@ -42,15 +49,32 @@ struct Planner: Sendable {
   /// Whether the path is a folder at the destination; asked only where that decides. Nil where it can't be asked.
   let isDirectory: @Sendable () async throws(DeliveryFailure) -> Bool
 
+  /// For the choices of a request that was checked.
+  init(
+    _ request: DeliveryRequest?, catalog: any SourceCatalog, path: RemotePath, isFolder: Bool,
+    isDirectory: @escaping @Sendable () async throws(DeliveryFailure) -> Bool
+  ) throws(RPCError) {
+    self.init(catalog: catalog, path: path, isFolder: isFolder, isDirectory: isDirectory)
+    excludes = try (request?.source?.excludes ?? []).map { (pattern) throws(RPCError) in try RequestCheck.glob(pattern) }
+    flattens = request?.options?.folders == .flatten
+  }
+
+  init(
+    catalog: any SourceCatalog, path: RemotePath, isFolder: Bool,
+    isDirectory: @escaping @Sendable () async throws(DeliveryFailure) -> Bool
+  ) {
+    (self.catalog, self.path, self.isFolder, self.isDirectory) = (catalog, path, isFolder, isDirectory)
+  }
+
   /// Throws what concerns the source as a whole; what concerns single names is in the plan's problems.
   func plan(_ selections: [Selection]) async throws(DeliveryFailure) -> Plan {
     var found: [(object: ObjectInfo, name: String, isKey: Bool)] = []
     var plan = Plan()
     for selection in selections {
-      try await select(selection, into: &found, problems: &plan.problems)
+      try await select(selection, into: &found, &plan)
     }
     if found.isEmpty {
-      if plan.problems.isEmpty { plan.problems.append(Self.nothing(selections).problem) }
+      if plan.problems.isEmpty { plan.problems.append(Self.nothing(selections, excluded: plan.excluded).problem) }
       return plan
     }
     // The path itself is the name of a single file, unless it means a folder.
@@ -77,28 +101,34 @@ struct Planner: Sendable {
 
   private func select(
     _ selection: Selection, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)],
-    problems: inout [Problem]
+    _ plan: inout Plan
   ) async throws(DeliveryFailure) {
     let value = selection.value
+    let before = (found.count, plan.excluded)
     switch selection.kind {
     case .prefix:
-      try await selectAll(prefix: value, into: &found)
+      try await selectAll(prefix: value, into: &found, &plan)
     case .key:
-      guard let object = try await catalog.stat(value) else { return note(Self.missing(value).problem, &problems) }
-      try append((object, Self.baseName(value), true), to: &found)
+      guard let object = try await catalog.stat(value) else { return note(Self.missing(value).problem, &plan.problems) }
+      try append((object, Self.baseName(value), true), to: &found, &plan)
+    case .glob:
+      let glob: Glob
+      do throws(RPCError) { glob = try RequestCheck.glob(value) } catch { throw DeliveryFailure(error, from: "transfer") }
+      try await selectAll(prefix: glob.literalPrefix, matching: glob, into: &found, &plan)
+      if (found.count, plan.excluded) == before { note(Self.unmatched(value).problem, &plan.problems) }
     default:
       if !value.isEmpty, !value.hasSuffix("/"), let object = try await catalog.stat(value) {
-        return try append((object, Self.baseName(value), true), to: &found)
+        return try append((object, Self.baseName(value), true), to: &found, &plan)
       }
-      let before = found.count
-      try await selectAll(prefix: value.isEmpty || value.hasSuffix("/") ? value : value + "/", into: &found)
-      if found.count == before { note(Self.missing(value).problem, &problems) }
+      try await selectAll(prefix: value.isEmpty || value.hasSuffix("/") ? value : value + "/", into: &found, &plan)
+      if (found.count, plan.excluded) == before { note(Self.missing(value).problem, &plan.problems) }
     }
   }
 
   /// Keys below a prefix keep their path from the prefix's own folder on: "in/2024" selects "in/2024/a" as "2024/a".
   private func selectAll(
-    prefix: String, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)]
+    prefix: String, matching glob: Glob? = nil, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)],
+    _ plan: inout Plan
   ) async throws(DeliveryFailure) {
     let slash = prefix.utf8.lastIndex(of: UInt8(ascii: "/"))
     let folder = slash.map { prefix.utf8.distance(from: prefix.startIndex, to: $0) + 1 } ?? 0
@@ -106,8 +136,10 @@ struct Planner: Sendable {
     repeat {
       let page = try await catalog.list(prefix: prefix, pageToken: token)
       for object in page.objects where !object.key.hasSuffix("/") {  // a folder's own marker is no file
-        let name = String(decoding: object.key.utf8.dropFirst(folder), as: UTF8.self)
-        try append((object, name, false), to: &found)
+        guard glob?.matches(object.key) ?? true else { continue }
+        let name = flattens
+          ? Self.baseName(object.key) : String(decoding: object.key.utf8.dropFirst(folder), as: UTF8.self)
+        try append((object, name, false), to: &found, &plan)
       }
       token = page.next
     } while !token.isEmpty
@@ -115,8 +147,12 @@ struct Planner: Sendable {
 
   private func append(
     _ entry: (object: ObjectInfo, name: String, isKey: Bool),
-    to found: inout [(object: ObjectInfo, name: String, isKey: Bool)]
+    to found: inout [(object: ObjectInfo, name: String, isKey: Bool)], _ plan: inout Plan
   ) throws(DeliveryFailure) {
+    guard !excludes.contains(where: { $0.excludes(entry.object.key) }) else {
+      plan.excluded += 1
+      return
+    }
     guard found.count < Self.maxFiles else {
       throw DeliveryFailure(
         "TOO_MANY_FILES", "More than \(Self.maxFiles) files are selected.",
@@ -162,8 +198,20 @@ struct Planner: Sendable {
       next: "Check the key; it is case-sensitive.", scope: .delivery, subject: key)
   }
 
-  private static func nothing(_ selections: [Selection]) -> DeliveryFailure {
+  private static func unmatched(_ pattern: String) -> DeliveryFailure {
+    DeliveryFailure(
+      "NOTHING_SELECTED", "No object matches \(quoted(pattern)).",
+      next: "Check the pattern: it is case-sensitive, '*' stays within a folder, and '**' crosses folders.",
+      scope: .delivery, subject: pattern)
+  }
+
+  private static func nothing(_ selections: [Selection], excluded: Int64) -> DeliveryFailure {
     let first = selections.first.map { String($0.value.prefix(255)) } ?? ""
+    guard excluded == 0 else {
+      return DeliveryFailure(
+        "NOTHING_SELECTED", "No files are selected: the excludes leave out all \(excluded) that were found.",
+        next: "Exclude less.", scope: .delivery, subject: first)
+    }
     return DeliveryFailure(
       "NOTHING_SELECTED", "No files are selected: there is nothing under \(first.debugDescription).",
       next: "Check the prefixes and keys; they are case-sensitive.", scope: .delivery, subject: first)

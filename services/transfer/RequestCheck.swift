@@ -5,6 +5,7 @@ import ServiceKit
 
 enum RequestCheck {
   static let maxSelections = 1000
+  static let maxExcludes = 100
   static let maxKeyBytes = 1024
   static let maxNameBytes = 255
   static let maxTitleBytes = 500
@@ -36,6 +37,9 @@ enum RequestCheck {
       throw .invalid(
         "What to do with files that are there is not known.", next: "Ask to overwrite, to fail, or to skip equal ones.")
     }
+    guard [.unspecified, .keep, .flatten].contains(options.folders) else {
+      throw .invalid("What to do with folders is not known.", next: "Ask to keep or to flatten them.")
+    }
     guard (0...4).contains(request.priority.rawValue), (0...3).contains(request.environment.rawValue) else {
       throw .invalid("The priority or the environment is not known.", next: "Choose one of those that are offered.")
     }
@@ -56,15 +60,28 @@ enum RequestCheck {
         next: "Give at most \(maxSelections); a prefix selects many files at once.")
     }
     for selection in source.selections {
-      guard [.unspecified, .key, .prefix].contains(selection.kind) else {
-        throw .invalid("A selection's kind is not known.", next: "Select by key or by prefix.")
+      guard [.unspecified, .key, .prefix, .glob].contains(selection.kind) else {
+        throw .invalid("A selection's kind is not known.", next: "Select by key, by prefix or by glob.")
       }
+      if selection.kind == .glob { _ = try glob(selection.value) }
       if selection.kind == .key, selection.value.isEmpty {
         throw .invalid("A selected key is empty.", next: "Give the object's key.")
       }
       guard selection.value.utf8.count <= maxKeyBytes, !selection.value.utf8.contains(0) else {
         throw .invalid("A selected key is over \(maxKeyBytes) bytes or holds a NUL.", next: "Check the key.")
       }
+    }
+    guard source.excludes.count <= maxExcludes else {
+      throw .invalid("The request has \(source.excludes.count) excludes.", next: "Give at most \(maxExcludes).")
+    }
+    for pattern in source.excludes { _ = try glob(pattern) }
+  }
+
+  static func glob(_ pattern: String) throws(RPCError) -> Glob {
+    do throws(Glob.Malformed) { return try Glob(pattern) } catch {
+      throw .invalid(
+        "The pattern \(String(pattern.prefix(100)).debugDescription) \(error.reason).",
+        next: "Write it like in/**/*.csv; a backslash takes a special character as it is.", problem: "PATTERN_INVALID")
     }
   }
 
