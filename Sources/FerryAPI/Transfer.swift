@@ -19,6 +19,9 @@ public enum Transfer {
   public static let listChunks = UnaryMethod<ListChunksRequest, ListChunksResponse>(name, "ListChunks")
   /// Events from `afterSequence` on, then live until the delivery has ended.
   public static let watchDelivery = ServerStreamingMethod<WatchDeliveryRequest, DeliveryEvent>(name, "WatchDelivery")
+  /// Nothing more is read or written, connections are let go; what is proven stays and is not sent again.
+  public static let pauseDelivery = UnaryMethod<PauseDeliveryRequest, Delivery>(name, "PauseDelivery")
+  public static let resumeDelivery = UnaryMethod<ResumeDeliveryRequest, Delivery>(name, "ResumeDelivery")
   public static let cancelDelivery = UnaryMethod<CancelDeliveryRequest, Delivery>(name, "CancelDelivery")
   /// Goes on with a failed or cancelled delivery: proven chunks are not sent again.
   public static let retryDelivery = UnaryMethod<RetryDeliveryRequest, Delivery>(name, "RetryDelivery")
@@ -39,9 +42,10 @@ public enum Transfer {
     name,
     [
       planDelivery.descriptor, startDelivery.descriptor, getDelivery.descriptor, listDeliveries.descriptor,
-      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, cancelDelivery.descriptor,
-      retryDelivery.descriptor, getReceipt.descriptor, getReceiptKey.descriptor, saveDestination.descriptor,
-      listDestinations.descriptor, deleteDestination.descriptor, testDestination.descriptor,
+      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, pauseDelivery.descriptor,
+      resumeDelivery.descriptor, cancelDelivery.descriptor, retryDelivery.descriptor, getReceipt.descriptor,
+      getReceiptKey.descriptor, saveDestination.descriptor, listDestinations.descriptor, deleteDestination.descriptor,
+      testDestination.descriptor,
     ])
 }
 
@@ -58,9 +62,9 @@ extension FerryFiles {
       DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor,
       GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor,
       ListDeliveryFilesRequest.descriptor, ListDeliveryFilesResponse.descriptor, WatchDeliveryRequest.descriptor,
-      DeliveryEvent.descriptor, CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor,
-      ReceiptFile.descriptor, SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptKeyRequest.descriptor,
-      ReceiptKey.descriptor,
+      DeliveryEvent.descriptor, PauseDeliveryRequest.descriptor, ResumeDeliveryRequest.descriptor,
+      CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor, ReceiptFile.descriptor,
+      SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
     ],
     enums: [
       SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor,
@@ -109,6 +113,16 @@ extension Transfer {
       _ request: WatchDeliveryRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> ResponseStream<DeliveryEvent> {
       try await channel.serverStreaming(Transfer.watchDelivery, request, options)
+    }
+    public func pauseDelivery(
+      _ request: PauseDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.pauseDelivery, request, options)
+    }
+    public func resumeDelivery(
+      _ request: ResumeDeliveryRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.resumeDelivery, request, options)
     }
     public func cancelDelivery(
       _ request: CancelDeliveryRequest, _ options: CallOptions = .init()

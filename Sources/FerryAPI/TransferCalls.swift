@@ -1,4 +1,4 @@
-// transfer.proto, fifth part: what deliveries are listed, watched, cancelled and retried with.
+// transfer.proto, fifth part: what deliveries are listed, watched, paused, cancelled and retried with.
 import ProtoWire
 
 public struct ListChunksRequest: Message {
@@ -248,6 +248,49 @@ public struct DeliveryEvent: Message {
     writer.message(3, time)
     writer.string(4, message)
     writer.message(5, delivery)
+  }
+}
+
+public struct PauseDeliveryRequest: Message {
+  public var id = ""
+  public var reason = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.PauseDeliveryRequest", [.init(1, "id", .string), .init(2, "reason", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: id = try reader.string()
+    case 2: reason = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, id)
+    writer.string(2, reason)
+  }
+}
+
+public struct ResumeDeliveryRequest: Message {
+  public var id = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ResumeDeliveryRequest", [.init(1, "id", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: id = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, id)
   }
 }
 

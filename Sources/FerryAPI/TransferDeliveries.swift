@@ -11,12 +11,15 @@ public struct DeliveryStatus: ProtoEnum {
   public static let succeeded = DeliveryStatus(rawValue: 3)
   public static let failed = DeliveryStatus(rawValue: 4)
   public static let cancelled = DeliveryStatus(rawValue: 5)
+  /// By a person; goes on when resumed.
+  public static let paused = DeliveryStatus(rawValue: 6)
 
   public static let descriptor = EnumDescriptor(
     "fileferry.v1.DeliveryStatus",
     [
       ("DELIVERY_STATUS_UNSPECIFIED", 0), ("DELIVERY_STATUS_PENDING", 1), ("DELIVERY_STATUS_RUNNING", 2),
       ("DELIVERY_STATUS_SUCCEEDED", 3), ("DELIVERY_STATUS_FAILED", 4), ("DELIVERY_STATUS_CANCELLED", 5),
+      ("DELIVERY_STATUS_PAUSED", 6),
     ])
 }
 
@@ -136,6 +139,8 @@ public struct Delivery: Message {
   public var runs: Int32 = 0
   /// Of its latest event.
   public var sequence: Int64 = 0
+  /// Why it is not moving: "paused by Ada"; empty: it is.
+  public var waitingFor = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -151,6 +156,7 @@ public struct Delivery: Message {
       .init(16, "created_at", .message(Timestamp.self)), .init(17, "started_at", .message(Timestamp.self)),
       .init(18, "finished_at", .message(Timestamp.self)), .init(19, "has_receipt", .bool),
       .init(20, "destination", .string), .init(21, "runs", .int32), .init(22, "sequence", .int64),
+      .init(23, "waiting_for", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -177,6 +183,7 @@ public struct Delivery: Message {
     case 20: destination = try reader.string()
     case 21: runs = try reader.int32()
     case 22: sequence = try reader.int64()
+    case 23: waitingFor = try reader.string()
     default: try reader.skip()
     }
   }
@@ -204,6 +211,7 @@ public struct Delivery: Message {
     writer.string(20, destination)
     writer.int32(21, runs)
     writer.int64(22, sequence)
+    writer.string(23, waitingFor)
   }
 }
 

@@ -15,6 +15,7 @@ from contract import ROOT
 from deliveries import Courier
 from ferry_system import FerrySystem
 from receivers import MailReceiver, TeamsReceiver
+from slow_proxy import SlowProxy
 
 SEED = int(os.environ.get("FERRY_TEST_SEED", samples.SEED))
 LOCAL_USER = "ferrypeer"
@@ -113,6 +114,14 @@ def sshd(tmp_path_factory):
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture
+def slow_way(sshd):
+    """To the SFTP server, at 12 MiB a second: 64 MiB take about five."""
+    proxy = SlowProxy(sshd.port, 12 << 20)
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture

@@ -14,17 +14,8 @@ import samples
 from contract import api, wait_until
 from deliveries import CHUNKS_IN_FLIGHT, STATES, assert_equal_trees, unfinished
 from ferry_system import SERVICES
-from slow_proxy import SlowProxy
 
 CHUNK = 1 << 20
-SLOW = 12 << 20  # bytes per second: about five seconds for the 64 MiB
-
-
-@pytest.fixture
-def slow_way(sshd):
-    proxy = SlowProxy(sshd.port, SLOW)
-    yield proxy
-    proxy.stop()
 
 
 def seconds(timestamp) -> float:

@@ -60,6 +60,7 @@ struct AccessMatrixTests {
     ("StorageBroker/SaveConnection", ["admin", "transfer for admin"]),
     ("StorageBroker/GrantRead", transfer),
     ("Transfer/StartDelivery", steering + acting), ("Transfer/GetDelivery", people + acting),
+    ("Transfer/PauseDelivery", steering + acting), ("Transfer/ResumeDelivery", steering + acting),
     ("Transfer/CancelDelivery", steering + acting),
     ("Transfer/GetReceiptKey", all),
     ("Transfer/SaveDestination", ["operator", "admin", "transfer for admin"]),

@@ -1,4 +1,4 @@
-// status, watch, cancel, retry: what is known of deliveries, and steering them.
+// status, watch, pause, resume, cancel, retry: what is known of deliveries, and steering them.
 import ArgumentParser
 import FerryAPI
 import RPC
@@ -42,6 +42,7 @@ struct Status: AsyncParsableCommand {
 
   private func show(_ delivery: Delivery) {
     print("Delivery  \(delivery.id): \(Printing.name(delivery.status))")
+    if !delivery.waitingFor.isEmpty { print("Waits     \(delivery.waitingFor)") }
     print("To        \(delivery.destination)")
     print("Tickets   \(delivery.userTicket) (user), \(delivery.auditTicket) (audit)")
     print("Asked by  \(delivery.requester?.name ?? "")")
@@ -67,6 +68,54 @@ struct Watch: AsyncParsableCommand {
 
   func run() async throws {
     try await Server.run(options) { try await Progress.follow(id, $0, json: options.json) }
+  }
+}
+
+struct Pause: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Puts a delivery aside. What is proven stays at the destination, and 'ferry resume' goes on from there.",
+    discussion: "Example: ferry pause dlv_01J... --reason 'their server is full until noon'")
+  @OptionGroup var options: ServerOptions
+  @Argument(help: "The delivery's id.") var id: String
+  @Option(help: "Why; noted on both tickets.") var reason = ""
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      let delivery = try await Transfer.Client(server.channel).pauseDelivery(
+        .with {
+          $0.id = id
+          $0.reason = reason
+        }, server.signedIn())
+      if options.json { return print(delivery.jsonString()) }
+      switch delivery.status {
+      case .paused:
+        print("The delivery is paused: \(delivery.filesDone) of \(Printing.files(delivery.filesTotal)) delivered.")
+        print("Go on: ferry resume \(id)")
+      case .succeeded, .failed, .cancelled: print("The delivery was quicker: it has \(Printing.name(delivery.status)).")
+      default: print("The delivery pauses as soon as it is taken up: see 'ferry status \(id)'.")
+      }
+    }
+  }
+}
+
+struct Resume: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Goes on with a paused delivery. What was proven is not sent again.",
+    discussion: "Example: ferry resume dlv_01J... --watch")
+  @OptionGroup var options: ServerOptions
+  @Argument(help: "The delivery's id.") var id: String
+  @Flag(help: "Show the progress until it has ended.") var watch = false
+
+  func run() async throws {
+    try await Server.run(options) { server in
+      let delivery = try await Transfer.Client(server.channel).resumeDelivery(.with { $0.id = id }, server.signedIn())
+      if !options.json {
+        print("The delivery is \(Printing.name(delivery.status)).")
+      } else if !watch {
+        print(delivery.jsonString())
+      }
+      if watch { try await Progress.follow(id, server, json: options.json) }
+    }
   }
 }
 

@@ -61,8 +61,9 @@ enum Progress {
     let share = min(1, Double(delivery.bytesDone) / Double(total))
     let filled = Int(share * Double(barWidth))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: barWidth - filled)
-    let state = delivery.states.first { $0.status == .active }.map { Printing.name($0.state) } ?? "waiting"
-    let rate = speed.update(delivery.bytesDone)
+    let active = delivery.states.first { $0.status == .active }.map { Printing.name($0.state) } ?? "waiting"
+    let state = delivery.status == .paused ? "paused" : active
+    let rate = delivery.status == .paused ? 0 : speed.update(delivery.bytesDone)
     var line = state.padding(to: 14) + " " + bar + " \(Int(share * 100))%"
     line += "  \(Printing.bytes(delivery.bytesDone)) of \(Printing.bytes(delivery.bytesTotal))"
     line += "  file \(delivery.filesDone) of \(delivery.filesTotal)"

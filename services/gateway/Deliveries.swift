@@ -1,4 +1,4 @@
-// Deliveries: plan, start, list, look, follow, cancel, retry, and the receipt with its key.
+// Deliveries: plan, start, list, look, follow, pause, resume, cancel, retry, and the receipt with its key.
 import FerryAPI
 import Hummingbird
 import RPC
@@ -12,6 +12,8 @@ enum Deliveries {
       .get("deliveries/{id}", journey),
       .get("deliveries/{id}/files", files),
       .get("deliveries/{id}/events") { try await events($0, streams) },
+      .post("deliveries/{id}/pause", pause),
+      .post("deliveries/{id}/resume", resume),
       .post("deliveries/{id}/cancel", cancel),
       .post("deliveries/{id}/retry", retry),
       .get("deliveries/{id}/receipt", receipt),
@@ -63,6 +65,18 @@ enum Deliveries {
     request.pageSize = try call.pageSize()
     request.pageToken = call.query("pageToken")
     return call.json(try await call.backends.transfer.unary(Transfer.listDeliveryFiles, request, call.onward()))
+  }
+
+  @Sendable static func pause(_ call: RestCall) async throws -> Response {
+    var request: PauseDeliveryRequest = try await call.body()
+    request.id = try call.path("id")
+    return call.json(try await call.backends.transfer.unary(Transfer.pauseDelivery, request, call.onward()))
+  }
+
+  @Sendable static func resume(_ call: RestCall) async throws -> Response {
+    var request: ResumeDeliveryRequest = try await call.body()
+    request.id = try call.path("id")
+    return call.json(try await call.backends.transfer.unary(Transfer.resumeDelivery, request, call.onward()))
   }
 
   @Sendable static func cancel(_ call: RestCall) async throws -> Response {

@@ -86,6 +86,7 @@ struct DeliveryArchive: Sendable {
     meta.attempt += 1
     meta.ending = nil
     delivery.status = .pending
+    delivery.waitingFor = ""
     (delivery.problem, delivery.finishedAt, delivery.filesFailed) = (nil, nil, 0)
     var tracker = StateTracker()
     if meta.isPlanned {
@@ -103,6 +104,7 @@ struct DeliveryArchive: Sendable {
     batch.put(JournalKeys.delivery, delivery.encodedBytes(), if: .version(record.version))
     batch.put(JournalKeys.meta, try encoded(meta), if: .version(old.version))
     batch.delete(JournalKeys.cancel)
+    batch.delete(JournalKeys.pause)
     if let credentials { batch.put(JournalKeys.credentials, sealed(credentials, id)) }
     let ready = batch
     try await put(JournalKeys.starting, id, [])

@@ -1,5 +1,5 @@
 // The calls of fileferry.v1.Transfer about deliveries: what they check, whom they let see what, and what they answer.
-// The work itself is the workflow's.
+// The work itself is the workflow's; pause, resume, cancel and retry are in DeliverySteering.
 import DocumentStore
 import FerryAPI
 import RPC
@@ -13,9 +13,9 @@ struct DeliveryCalls: Sendable {
   /// Records looked at for one page of a filtered list.
   static let maxScan = 1000
   static let eventsAtOnce = 100
-  /// How long a call waits for the tickets, or for a cancelled delivery's end, before it answers with what there is.
+  /// How long a call waits for the tickets, or for a delivery to stop, before it answers with what there is.
   static let ticketWait = Duration.seconds(10)
-  static let cancelWait = Duration.seconds(5)
+  static let stopWait = Duration.seconds(5)
   static let retryWait = Duration.seconds(5)
   static let answerTime = Duration.milliseconds(500)
 
@@ -35,6 +35,8 @@ struct DeliveryCalls: Sendable {
     router.handle(Transfer.listDeliveryFiles) { q, c throws(RPCError) in try await listFiles(q, c) }
     router.handle(Transfer.listChunks) { q, c throws(RPCError) in try await listChunks(q, c) }
     router.handle(Transfer.watchDelivery) { q, c, w throws(RPCError) in try await watch(q, c, w) }
+    router.handle(Transfer.pauseDelivery) { q, c throws(RPCError) in try await pause(q, c) }
+    router.handle(Transfer.resumeDelivery) { q, c throws(RPCError) in try await resume(q, c) }
     router.handle(Transfer.cancelDelivery) { q, c throws(RPCError) in try await cancel(q, c) }
     router.handle(Transfer.retryDelivery) { q, c throws(RPCError) in try await retry(q, c) }
     router.handle(Transfer.getReceipt) { q, c throws(RPCError) in try await receipt(q, c) }
@@ -60,7 +62,7 @@ struct DeliveryCalls: Sendable {
   }
 
   /// For those who may change it: its owner, operators and administrators.
-  private func changeable(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
+  func changeable(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
     let delivery = try await visible(id, context)
     let caller = try context.caller
     guard delivery.requester?.id == caller.id || caller.has(anyOf: .operator, .admin) else {
@@ -124,13 +126,13 @@ struct DeliveryCalls: Sendable {
   }
 
   /// Never so long that the caller's own deadline would pass without an answer.
-  private static func wait(_ longest: Duration, _ context: CallContext) -> Duration {
+  static func wait(_ longest: Duration, _ context: CallContext) -> Duration {
     guard let deadline = context.deadline else { return longest }
     return max(.zero, min(longest, deadline.remaining - answerTime))
   }
 
   /// The delivery once `isSettled`, or as it stands when the time is over.
-  private func settled(
+  func settled(
     _ id: String, _ watcher: AsyncStream<WatchHub.Signal>?, _ time: Duration,
     _ isSettled: @escaping @Sendable (Delivery) -> Bool
   ) async throws(RPCError) -> Delivery {
@@ -256,67 +258,6 @@ struct DeliveryCalls: Sendable {
       ($0.sequence, $0.kind, $0.delivery) = (sequence, .progress, delivery)
       $0.time = Timestamp(milliseconds: SystemTime.now())
       $0.message = "\(ByteText.describe(delivery.bytesDone)) of \(ByteText.describe(delivery.bytesTotal))"
-    }
-  }
-
-  // MARK: Cancel and retry
-
-  private func cancel(_ request: CancelDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
-    let delivery = try await changeable(request.id, context)
-    if delivery.status == .cancelled { return delivery }
-    guard !delivery.status.isEnded else {
-      throw .precondition(
-        "The delivery \(delivery.id) has ended already.", next: "Nothing: there is nothing to cancel.")
-    }
-    let caller = try context.caller
-    let reason = String(request.reason.unicodeScalars.filter { $0.value >= 0x20 }.prefix(500).map(Character.init))
-    let text = "by \(caller.name.isEmpty ? caller.id : caller.name)" + (reason.isEmpty ? "" : ", \(reason)")
-    // First in the journal: it counts also if this process ends before the next line.
-    try await archive.put(JournalKeys.partition(delivery.id), JournalKeys.cancel, Array(text.utf8))
-    let watcher = hub.watch(delivery.id)
-    workflow.running.cancel(delivery.id)
-    return try await settled(delivery.id, watcher, Self.wait(Self.cancelWait, context)) { $0.status.isEnded }
-  }
-
-  private func retry(_ request: RetryDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
-    let before = try await changeable(request.id, context)
-    try DestinationChoice.check(request.credentials)
-    let isEnded = before.status == .failed || before.status == .cancelled
-    let canGoOn = if isEnded { true } else { await isStranded(before) }
-    guard canGoOn else {
-      throw .precondition(
-        "The delivery \(before.id) has not failed and was not cancelled.",
-        next: before.status == .succeeded ? "Start a new delivery to deliver it again." : "Wait until it has ended.")
-    }
-    // The record ends a moment before the engine's run does.
-    guard await ended(before.id) else {
-      throw .unavailable("The delivery \(before.id) is just ending.", next: "Try again in a moment.")
-    }
-    try await archive.reset(before.id, credentials: request.credentials)
-    let watcher = hub.watch(before.id)
-    try await starter.start(before)
-    return try await settled(before.id, watcher, Self.wait(Self.ticketWait, context)) { $0.status != .pending }
-  }
-
-  /// Its run failed in a way that left it no time to say so.
-  private func isStranded(_ delivery: Delivery) async -> Bool {
-    if delivery.status == .succeeded { return false }
-    // A store that can't be read says nothing: then it counts as under way.
-    return (try? await engine.run(RunID(delivery.id)))?.status == .failed
-  }
-
-  private func ended(_ id: String) async -> Bool {
-    await withTaskGroup(of: Bool.self) { group in
-      // Cancelled or unknown: either way there is no ended run to go on with.
-      group.addTask { (try? await engine.wait(RunID(id))) != nil }
-      group.addTask {
-        // Only cancellation, by the other task's end, ends the sleep early.
-        try? await Task.sleep(for: Self.retryWait)
-        return false
-      }
-      let first = await group.next() ?? false
-      group.cancelAll()
-      return first
     }
   }
 

@@ -30,9 +30,9 @@ struct DeliveryStarter: Sendable {
     let page = try await archive.page(JournalKeys.starting, limit: PageBounds.maximumDocuments)
     for document in page.documents {
       let id = document.key.sort
-      if let delivery = try await archive.delivery(id), delivery.status == .pending {
+      if let delivery = try await archive.delivery(id), delivery.status == .pending || delivery.status == .paused {
         logger.notice(
-          "a delivery is started that an earlier process had only written down", metadata: ["delivery": "\(id)"])
+          "a delivery is set going that an earlier process had only written down", metadata: ["delivery": "\(id)"])
         try await start(delivery)
       } else {
         // Nothing was promised to anybody: the call that made it never answered.

@@ -1,6 +1,6 @@
 // The body of a delivery's workflow: tickets, connection, plan, files, receipt, and the telling of it; or, when it
 // failed or was cancelled, the clearing up and the telling of that. Each part finds in the journal how far an earlier
-// run came.
+// run came. A pause ends the run where it stands: a resume is the next run.
 import Destinations
 import FerryAPI
 import Logging
@@ -64,6 +64,7 @@ struct DeliveryWorkflow: Sendable {
       } catch {
         // A lost lease, a store in trouble or a service that stops: the run goes on later, here or elsewhere.
         if Task.isCancelled || error is WorkflowError { throw error }
+        if running.isPaused(id), !running.isCancelled(id) { try await DeliveryPause(journal, outbox).begin() }
         try await decide(error, journal)
       }
     }
@@ -75,6 +76,7 @@ struct DeliveryWorkflow: Sendable {
     if running.isCancelled(id) || error is CancellationError {
       let reason = try await journal.context.get(JournalKeys.cancel).map { String(decoding: $0.body, as: UTF8.self) }
       return try await journal.change { change in
+        _ = change.leavePause()
         change.meta.ending = .cancelled
         change.giveUp("cancelled" + (reason.map { $0.isEmpty ? "" : ": \($0)" } ?? ""))
       }
@@ -102,8 +104,14 @@ struct DeliveryWorkflow: Sendable {
   private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ load: JournalLoad?) async throws {
     let id = journal.context.id.rawValue
     try await journal.change { $0.delivery.runs += 1 }
-    if try await journal.context.get(JournalKeys.cancel) != nil { running.cancel(id) }
+    // What was asked for while no run was there to hear it.
+    if try await journal.context.get(JournalKeys.cancel) != nil {
+      running.cancel(id)
+    } else if try await journal.context.get(JournalKeys.pause) != nil {
+      running.pause(id)
+    }
     try Task.checkCancellation()
+    try await DeliveryPause(journal, outbox).end()
     try await openTickets(journal)
     await outbox.kick()
     if await journal.delivery.hasReceipt { return try await tell(journal, outbox) }

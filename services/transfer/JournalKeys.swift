@@ -13,6 +13,8 @@ enum JournalKeys {
   static let credentials = "credentials"
   /// A cancel that was asked for; the body is its reason.
   static let cancel = "cancel"
+  /// A pause that was asked for and not taken back; the body says by whom and why.
+  static let pause = "pause"
 
   static func file(_ index: Int32) -> String { "f/" + padded(Int64(index), 8) }
   static let files = "f/"
@@ -62,4 +64,6 @@ struct DeliveryMeta: Codable, Sendable, Equatable {
   var ending: Ending?
   /// Of the server that holds the files.
   var hostKey = ""
+  /// It was paused before this attempt had its tickets. Absent where an earlier version wrote it.
+  var isPausedUntaken: Bool?
 }

@@ -1,11 +1,12 @@
-// The deliveries whose files are moving in this process, so that a cancel reaches them at once. That a cancel was asked
-// for is in the journal; this only spares the wait until somebody reads it.
+// The deliveries whose files are moving in this process, so that a cancel or a pause reaches them at once. That it was
+// asked for is in the journal; this only spares the wait until somebody reads it.
 import Synchronization
 
 final class RunningDeliveries: Sendable {
   private struct Entry {
     var task: Task<Void, any Error>
     var isCancelled = false
+    var isPaused = false
     /// All that was asked for is delivered: there is nothing left to cancel.
     var isSealed = false
   }
@@ -13,8 +14,12 @@ final class RunningDeliveries: Sendable {
 
   /// Runs `work` until it ends, the delivery is cancelled, or the calling task is.
   func perform(_ id: String, _ work: @escaping @Sendable () async throws -> Void) async throws {
-    let task = Task { try await work() }
-    entries.withLock { $0[id] = Entry(task: task) }
+    // Made under the lock: the work may ask at once for its own end.
+    let task = entries.withLock { entries in
+      let task = Task { try await work() }
+      entries[id] = Entry(task: task)
+      return task
+    }
     try await withTaskCancellationHandler {
       try await task.value
     } onCancel: {
@@ -24,21 +29,28 @@ final class RunningDeliveries: Sendable {
 
   func forget(_ id: String) { entries.withLock { $0[id] = nil } }
 
-  func cancel(_ id: String) {
+  func cancel(_ id: String) { interrupt(id) { $0.isCancelled = true } }
+
+  /// A cancel counts more: a delivery that is both is cancelled.
+  func pause(_ id: String) { interrupt(id) { $0.isPaused = true } }
+
+  private func interrupt(_ id: String, _ mark: (inout Entry) -> Void) {
     let task = entries.withLock { entries -> Task<Void, any Error>? in
-      guard let entry = entries[id], !entry.isSealed else { return nil }
-      entries[id]?.isCancelled = true
+      guard var entry = entries[id], !entry.isSealed else { return nil }
+      mark(&entry)
+      entries[id] = entry
       return entry.task
     }
     task?.cancel()
   }
 
   func isCancelled(_ id: String) -> Bool { entries.withLock { $0[id]?.isCancelled ?? false } }
+  func isPaused(_ id: String) -> Bool { entries.withLock { $0[id]?.isPaused ?? false } }
 
-  /// From now on a cancel changes nothing. False if one came first.
+  /// From now on neither a cancel nor a pause changes anything. False if one came first.
   func seal(_ id: String) -> Bool {
     entries.withLock { entries in
-      guard let entry = entries[id], !entry.isCancelled else { return false }
+      guard let entry = entries[id], !entry.isCancelled, !entry.isPaused else { return false }
       entries[id]?.isSealed = true
       return true
     }

@@ -173,6 +173,19 @@ actor NoteOutbox {
     }
   }
 
+  /// Sends what is there, for no longer than `time`: what is left waits in the journal for the next run.
+  func flush(within time: Duration) async {
+    // What fails here is met again by the next run's drain.
+    let work = Task { try? await drain() }
+    let timer = Task {
+      // Only cancellation ends the sleep early; then there is nothing left to bound.
+      try? await Task.sleep(for: time)
+      work.cancel()
+    }
+    await work.value
+    timer.cancel()
+  }
+
   func stop() async {
     isStopped = true
     sender?.cancel()

@@ -156,10 +156,36 @@ export function deliveryPage(root, { id }) {
   }
 
   function showActions(delivery) {
-    const wanted = !isOver(delivery);
-    if (wanted === bars.cancellable) return;
-    bars.cancellable = wanted;
-    fill(bars.actions, wanted ? cancelPart() : null);
+    const paused = delivery.status === "DELIVERY_STATUS_PAUSED";
+    const stamp = isOver(delivery) ? "" : paused ? `paused ${delivery.waitingFor}` : "under way";
+    if (stamp === bars.actionsFor) return;  // so that a button that is being pressed stays
+    bars.actionsFor = stamp;
+    fill(bars.actions, !stamp ? null : [paused ? pausedPart(delivery) : null,
+      h("div", { class: "row gap" }, paused ? null : steer("pause", text.delivery.pause, text.delivery.pausing),
+        cancelPart())]);
+  }
+
+  function pausedPart(delivery) {
+    const why = delivery.waitingFor ? delivery.waitingFor[0].toUpperCase() + delivery.waitingFor.slice(1) : "";
+    return h("div", { class: "note warn gap", role: "status" },
+      h("p", {}, h("strong", {}, why || text.status.PAUSED), " · ", text.delivery.isPaused),
+      steer("resume", text.delivery.resume, text.delivery.resumed, "main"));
+  }
+
+  /** A button for a call that needs no more than the delivery; what it did comes back with the events. */
+  function steer(verb, label, said, tone = "") {
+    const box = h("div", {});
+    const ask = () => fill(box, button(label, act, { class: tone }));
+    async function act() {
+      try {
+        samples = [];
+        fill(box, h("p", { class: "soft" }, said));
+        announce(said);
+        showDelivery(await post(`${path}/${verb}`, {}));
+      } catch (error) { fill(box, errorBox(error, { again: act })); }
+    }
+    ask();
+    return box;
   }
 
   function cancelPart() {

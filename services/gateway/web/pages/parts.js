@@ -26,7 +26,8 @@ export function missingParts(missing) {
     missing.map((one) => h("p", {}, one.part, ": ", one.reason)));
 }
 
-const statusTone = { PENDING: "busy", RUNNING: "busy", SUCCEEDED: "good", FAILED: "bad", CANCELLED: "warn" };
+const statusTone = { PENDING: "busy", RUNNING: "busy", SUCCEEDED: "good", FAILED: "bad", CANCELLED: "warn",
+  PAUSED: "warn" };
 export function statusTag(status) {
   const word = enumWord("DELIVERY_STATUS_", status);
   return h("span", { class: `tag ${statusTone[word] ?? ""}` }, text.status[word] ?? word);
