@@ -26,6 +26,8 @@ public enum Transfer {
   /// Goes on with a failed or cancelled delivery: proven chunks are not sent again.
   public static let retryDelivery = UnaryMethod<RetryDeliveryRequest, Delivery>(name, "RetryDelivery")
   public static let getReceipt = UnaryMethod<GetReceiptRequest, SignedReceipt>(name, "GetReceipt")
+  /// Lines of the list of files that a long receipt has in parts.
+  public static let getReceiptPart = UnaryMethod<GetReceiptPartRequest, GetReceiptPartResponse>(name, "GetReceiptPart")
   /// The public key that receipts are checked with. Public call.
   public static let getReceiptKey = UnaryMethod<GetReceiptKeyRequest, ReceiptKey>(name, "GetReceiptKey")
 
@@ -44,8 +46,8 @@ public enum Transfer {
       planDelivery.descriptor, startDelivery.descriptor, getDelivery.descriptor, listDeliveries.descriptor,
       listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, pauseDelivery.descriptor,
       resumeDelivery.descriptor, cancelDelivery.descriptor, retryDelivery.descriptor, getReceipt.descriptor,
-      getReceiptKey.descriptor, saveDestination.descriptor, listDestinations.descriptor, deleteDestination.descriptor,
-      testDestination.descriptor,
+      getReceiptPart.descriptor, getReceiptKey.descriptor, saveDestination.descriptor, listDestinations.descriptor,
+      deleteDestination.descriptor, testDestination.descriptor,
     ])
 }
 
@@ -64,7 +66,8 @@ extension FerryFiles {
       ListDeliveryFilesRequest.descriptor, ListDeliveryFilesResponse.descriptor, WatchDeliveryRequest.descriptor,
       DeliveryEvent.descriptor, PauseDeliveryRequest.descriptor, ResumeDeliveryRequest.descriptor,
       CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor, ReceiptFile.descriptor,
-      SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
+      ReceiptPart.descriptor, SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptPartRequest.descriptor,
+      GetReceiptPartResponse.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
     ],
     enums: [
       SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor,
@@ -138,6 +141,11 @@ extension Transfer {
       _ request: GetReceiptRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> SignedReceipt {
       try await channel.unary(Transfer.getReceipt, request, options)
+    }
+    public func getReceiptPart(
+      _ request: GetReceiptPartRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> GetReceiptPartResponse {
+      try await channel.unary(Transfer.getReceiptPart, request, options)
     }
     public func getReceiptKey(
       _ request: GetReceiptKeyRequest, _ options: CallOptions = .init()

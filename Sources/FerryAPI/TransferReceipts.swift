@@ -19,6 +19,9 @@ public struct Receipt: Message {
   public var finishedAt: Timestamp?
   /// How it was proven: "sha256, read back".
   public var proof = ""
+  /// Of a delivery with more files than a receipt holds: their list, in parts, instead of `files`.
+  public var parts: [ReceiptPart] = []
+  public var totalFiles: Int64 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -30,7 +33,8 @@ public struct Receipt: Message {
       .init(6, "destination", .string), .init(7, "host_key", .string),
       .init(8, "files", .message(ReceiptFile.self), .repeated), .init(9, "total_bytes", .int64),
       .init(10, "started_at", .message(Timestamp.self)), .init(11, "finished_at", .message(Timestamp.self)),
-      .init(12, "proof", .string),
+      .init(12, "proof", .string), .init(13, "parts", .message(ReceiptPart.self), .repeated),
+      .init(14, "total_files", .int64),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -47,6 +51,8 @@ public struct Receipt: Message {
     case 10: try reader.message(into: &startedAt)
     case 11: try reader.message(into: &finishedAt)
     case 12: proof = try reader.string()
+    case 13: try reader.messages(into: &parts)
+    case 14: totalFiles = try reader.int64()
     default: try reader.skip()
     }
   }
@@ -64,6 +70,8 @@ public struct Receipt: Message {
     writer.message(10, startedAt)
     writer.message(11, finishedAt)
     writer.string(12, proof)
+    writer.messages(13, parts)
+    writer.int64(14, totalFiles)
   }
 }
 
@@ -106,6 +114,35 @@ public struct ReceiptFile: Message {
     writer.string(4, sha256)
     writer.string(5, version)
     writer.message(6, deliveredAt)
+  }
+}
+
+/// A part of the list of files: lines of proto3 JSON, one ReceiptFile each, bound to the receipt by its hash.
+public struct ReceiptPart: Message {
+  public var files: Int32 = 0
+  /// Of the part's text.
+  public var bytes: Int64 = 0
+  /// Hex, of the part's text.
+  public var sha256 = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ReceiptPart", [.init(1, "files", .int32), .init(2, "bytes", .int64), .init(3, "sha256", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: files = try reader.int32()
+    case 2: bytes = try reader.int64()
+    case 3: sha256 = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.int32(1, files)
+    writer.int64(2, bytes)
+    writer.string(3, sha256)
   }
 }
 
@@ -164,6 +201,51 @@ public struct GetReceiptRequest: Message {
   }
 
   public func encode(to writer: inout WireWriter) { writer.string(1, deliveryID) }
+}
+
+public struct GetReceiptPartRequest: Message {
+  public var deliveryID = ""
+  /// From 0.
+  public var part: Int32 = 0
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.GetReceiptPartRequest", [.init(1, "delivery_id", .string), .init(2, "part", .int32)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: deliveryID = try reader.string()
+    case 2: part = try reader.int32()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, deliveryID)
+    writer.int32(2, part)
+  }
+}
+
+public struct GetReceiptPartResponse: Message {
+  /// Lines, each ended by a newline.
+  public var text = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.GetReceiptPartResponse", [.init(1, "text", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: text = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, text)
+  }
 }
 
 public struct GetReceiptKeyRequest: EmptyMessage {

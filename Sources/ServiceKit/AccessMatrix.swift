@@ -92,7 +92,7 @@ public enum AccessMatrix {
     "Transfer": [
       "PlanDelivery": .roles(steering), "StartDelivery": .roles(steering),
       "GetDelivery": .signedIn, "ListDeliveries": .signedIn, "ListDeliveryFiles": .signedIn, "ListChunks": .signedIn,
-      "WatchDelivery": .signedIn, "GetReceipt": .signedIn,
+      "WatchDelivery": .signedIn, "GetReceipt": .signedIn, "GetReceiptPart": .signedIn,
       "PauseDelivery": .roles(steering), "ResumeDelivery": .roles(steering), "CancelDelivery": .roles(steering),
       "RetryDelivery": .roles(steering),
       "GetReceiptKey": .public,

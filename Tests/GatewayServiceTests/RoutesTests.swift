@@ -18,6 +18,15 @@ import Testing
     _ method: HTTPRequest.Method, _ path: String, _ backends: Backends, headers: [(String, String)] = [],
     body: String = "", parameters: [(key: Substring, value: Substring)] = []
   ) async throws -> (response: Response, json: [String: Any]) {
+    let (response, text) = try await sendText(method, path, backends, headers: headers, body: body, parameters: parameters)
+    let json = text.isEmpty ? [:] : try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
+    return (response, json)
+  }
+
+  private func sendText(
+    _ method: HTTPRequest.Method, _ path: String, _ backends: Backends, headers: [(String, String)] = [],
+    body: String = "", parameters: [(key: Substring, value: Substring)] = []
+  ) async throws -> (response: Response, text: String) {
     let route = try #require(api(backends).routes.first { $0.method == method && $0.path == path })
     var fields: HTTPFields = body.isEmpty ? [:] : [.contentType: "application/json"]
     for (name, value) in headers { fields.put(name, value) }
@@ -27,9 +36,7 @@ import Testing
     let response = await api(backends).answer(route, request, Parameters(parameters))
     let sink = Sink()
     try await response.body.write(sink)
-    let text = sink.text()
-    let json = text.isEmpty ? [:] : try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
-    return (response, json)
+    return (response, sink.text())
   }
 
   private let page = [("X-FileFerry", "1"), ("Sec-Fetch-Site", "same-origin"), ("Host", "ferry.example")]
@@ -91,7 +98,8 @@ import Testing
         "POST destinations:test", "POST deliveries", "GET deliveries", "POST deliveries/plan", "GET deliveries/{id}",
         "GET deliveries/{id}/files", "GET deliveries/{id}/events", "POST deliveries/{id}/pause",
         "POST deliveries/{id}/resume", "POST deliveries/{id}/cancel",
-        "POST deliveries/{id}/retry", "GET deliveries/{id}/receipt", "GET receipt-key", "GET tickets",
+        "POST deliveries/{id}/retry", "GET deliveries/{id}/receipt",
+        "GET deliveries/{id}/receipt/files", "GET receipt-key", "GET tickets",
         "GET tickets/{number}", "GET notifications", "POST notifications/read", "GET notifications/events",
         "GET notifications/channels",
       ])
@@ -235,6 +243,29 @@ import Testing
     #expect(response.headers[.contentType] == "application/jose+json")
     #expect(response.headers[.contentDisposition] == "attachment; filename=\"fileferry-receipt-REQ0000001.json\"")
     #expect(json as? [String: String] == ["protected": "p", "payload": "x", "signature": "s"])
+    await services.stop()
+  }
+
+  @Test("the list of files of a long receipt is one text, from its parts in order")
+  func receiptFiles() async throws {
+    let transfer = RPC.Router.with { router in
+      router.handle(Transfer.getReceipt) { (request: GetReceiptRequest, _: CallContext) async throws(RPCError) in
+        .with { signed in
+          signed.receipt = .with { $0.parts = request.deliveryID == "dlv_1" ? [ReceiptPart(), ReceiptPart(), ReceiptPart()] : [] }
+        }
+      }
+      router.handle(Transfer.getReceiptPart) { (request: GetReceiptPartRequest, _: CallContext) async throws(RPCError) in
+        .with { $0.text = "{\"key\":\"\(request.part)\"}\n" }
+      }
+    }
+    let services = try await FakeServices(["transfer": transfer])
+    let (response, text) = try await sendText(
+      .get, "deliveries/{id}/receipt/files", services.backends, parameters: [("id", "dlv_1")])
+    #expect(response.headers[.contentType] == "application/jsonl")
+    #expect(text == "{\"key\":\"0\"}\n{\"key\":\"1\"}\n{\"key\":\"2\"}\n")
+    let (short, _) = try await send(
+      .get, "deliveries/{id}/receipt/files", services.backends, parameters: [("id", "dlv_2")])
+    #expect(short.status == .badRequest)
     await services.stop()
   }
 

@@ -65,7 +65,7 @@ private final class Bench: Sendable {
       WorkflowKind(JournalKeys.kind) { [self] context in
         let journal = try await DeliveryJournal.open(context, hub: hub)
         let options = DeliveryOptions.with { ($0.chunkSize, $0.onConflict) = (Self.chunkSize, onConflict) }
-        let load = try await JournalLoad(journal)
+        let sums = try await JournalSums(journal)
         var persist = Persistence(budgetSeconds: budget)
         persist.budget.initialDelay = .milliseconds(1)
         let threads = WorkThreads()
@@ -79,10 +79,11 @@ private final class Bench: Sendable {
           },
           persist: persist, chunks: Slots(inFlight), options: options,
           writesAtOffsets: try await server.capabilities().writesAtOffsets,
-          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty, protocolName: "memory")
+          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty, protocolName: "memory",
+          claims: TargetClaims(), server: "memory")
         do {
-          let files = try await DeliveryWork(tools: tools, files: load.pending, atOnce: 1).run()
-          failed.withLock { $0 = files }
+          let files = try await DeliveryWork(tools: tools, sums: sums, atOnce: 1).run()
+          failed.withLock { $0 = files.first.map { [$0] } ?? [] }
         } catch let failure as DeliveryFailure {
           stopped.withLock { $0 = failure }
           throw failure

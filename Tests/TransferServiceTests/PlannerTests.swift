@@ -28,21 +28,38 @@ struct KeyCatalog: SourceCatalog {
   }
 }
 
+/// A plan with all its files.
+private struct WholePlan {
+  var files: [PlannedFile] = []
+  var plan = Plan()
+  var problems: [Problem] { plan.problems }
+  var excluded: Int64 { plan.excluded }
+}
+
 @Suite struct PlannerTests {
+  private func all(_ planner: Planner, _ selections: [Selection]) async throws -> WholePlan {
+    var whole = WholePlan()
+    whole.plan = try await planner.plan(selections) { whole.files += $0 }
+    #expect(whole.plan.files == Int64(whole.files.count))
+    #expect(whole.plan.bytes == whole.files.reduce(0) { $0 + $1.file.size })
+    #expect(whole.files.map(\.file.index) == Array(0..<Int32(whole.files.count)))
+    return whole
+  }
+
   private func plan(
     _ catalog: KeyCatalog, _ selections: [(SelectionKind, String)], to path: String, isFolder: Bool,
     isDirectory: Bool = false
-  ) async throws -> Plan {
+  ) async throws -> WholePlan {
     let planner = Planner(catalog: catalog, path: try RemotePath(text: path), isFolder: isFolder) {
       () async throws(DeliveryFailure) in isDirectory
     }
-    return try await planner.plan(
-      selections.map { (kind, value) in Selection.with { ($0.kind, $0.value) = (kind, value) } })
+    return try await all(
+      planner, selections.map { (kind, value) in Selection.with { ($0.kind, $0.value) = (kind, value) } })
   }
 
-  private func names(_ plan: Plan) -> [String] { plan.files.map(\.file.remotePath) }
+  private func names(_ plan: WholePlan) -> [String] { plan.files.map(\.file.remotePath) }
 
-  private func plan(_ catalog: KeyCatalog, glob: String, excludes: [String] = [], flatten: Bool = false) async throws -> Plan {
+  private func plan(_ catalog: KeyCatalog, glob: String, excludes: [String] = [], flatten: Bool = false) async throws -> WholePlan {
     let request = DeliveryRequest.with {
       $0.source = .with { $0.excludes = excludes }
       $0.options = .with { $0.folders = flatten ? .flatten : .keep }
@@ -50,7 +67,7 @@ struct KeyCatalog: SourceCatalog {
     let planner = try Planner(request, catalog: catalog, path: try RemotePath(text: "/out"), isFolder: true) {
       () async throws(DeliveryFailure) in false
     }
-    return try await planner.plan([.with { ($0.kind, $0.value) = (.glob, glob) }])
+    return try await all(planner, [.with { ($0.kind, $0.value) = (.glob, glob) }])
   }
 
   @Test("a glob selects what it matches and keeps the path from its last plain folder on")

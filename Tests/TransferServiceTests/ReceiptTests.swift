@@ -19,8 +19,10 @@ import Testing
       ($0.key, $0.remotePath, $0.size, $0.etag) = ("in/ä \"b\".csv", "/out/b.csv", 3, "\"e\"")
       $0.sha256 = String(repeating: "ab", count: 32)
     }
+    var files = ReceiptFiles(total: 1)
+    _ = files.add(file)
     receipt = Receipts.make(
-      delivery, files: [file], hostKey: "SHA256:x", source: "s3://in", server: "sftp://u@h",
+      delivery, files: files, hostKey: "SHA256:x", source: "s3://in", server: "sftp://u@h",
       proof: Receipts.proof(byServer: false),
       finishedAt: Timestamp(milliseconds: 5000))
   }
@@ -49,6 +51,39 @@ import Testing
     let signed = try signer.sign([])
     let header = String(decoding: try #require(Base64URL.decode(signed.protected)), as: UTF8.self)
     #expect(header == #"{"alg":"EdDSA","kid":"\#(jwk.kid)"}"#)
+  }
+
+  @Test("a long list is in parts, each no larger than a document, bound to the receipt by its hash")
+  func parts() throws {
+    var files = ReceiptFiles(total: 3000, maxListed: 2999)
+    var kept: [ReceiptFiles.Part] = []
+    for index in 0..<3000 {
+      let file = DeliveryFile.with {
+        ($0.key, $0.remotePath, $0.size) = ("in/\(index)", "/out/" + String(repeating: "n", count: 200) + "\(index)", 7)
+        $0.sha256 = String(repeating: "ab", count: 32)
+      }
+      if let part = files.add(file) { kept.append(part) }
+    }
+    if let part = files.close() { kept.append(part) }
+    #expect(files.listed.isEmpty && files.count == 3000 && files.bytes == 21_000)
+    #expect(kept.map(\.number) == Array(0..<kept.count) && kept.count == files.parts.count && kept.count > 1)
+    var keys: [String] = []
+    for (part, bound) in zip(kept, files.parts) {
+      #expect(part.text.count <= ReceiptFiles.maxPartBytes && part.text.count == bound.bytes)
+      #expect(Hex.encode(SHA256.hash(data: part.text)) == bound.sha256)
+      let lines = part.text.split(separator: UInt8(ascii: "\n"))
+      #expect(lines.count == bound.files)
+      keys += try lines.map { try ReceiptFile(json: String(decoding: $0, as: UTF8.self)).key }
+    }
+    #expect(keys == (0..<3000).map { "in/\($0)" })
+    #expect(files.close() == nil)
+  }
+
+  @Test("a list of as many files as a receipt holds is in the receipt")
+  func listed() {
+    var files = ReceiptFiles(total: 2, maxListed: 2)
+    #expect(files.add(DeliveryFile()) == nil && files.add(DeliveryFile()) == nil && files.close() == nil)
+    #expect(files.listed.count == 2 && files.parts.isEmpty)
   }
 
   @Test("every changed byte of the payload breaks the signature")

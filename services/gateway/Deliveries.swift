@@ -17,6 +17,7 @@ enum Deliveries {
       .post("deliveries/{id}/cancel", cancel),
       .post("deliveries/{id}/retry", retry),
       .get("deliveries/{id}/receipt", receipt),
+      .get("deliveries/{id}/receipt/files", receiptFiles),
       .get("receipt-key", receiptKey),
     ]
   }
@@ -102,6 +103,38 @@ enum Deliveries {
     let name = fileName(receipt.receipt?.userTicket.nonEmpty ?? id)
     response.headers[.contentDisposition] = "attachment; filename=\"fileferry-receipt-\(name).json\""
     return response
+  }
+
+  /// The list of files that a long receipt has in parts, as one text: JSON Lines, each part's bytes as the receipt binds them.
+  @Sendable static func receiptFiles(_ call: RestCall) async throws -> Response {
+    let id = try call.path("id")
+    let (channel, options) = (call.backends.transfer, call.onward())
+    @Sendable func part(_ number: Int32) async throws -> String {
+      try await channel.unary(
+        Transfer.getReceiptPart,
+        .with {
+          $0.deliveryID = id
+          $0.part = number
+        }, options
+      ).text
+    }
+    let receipt = try await channel.unary(Transfer.getReceipt, .with { $0.deliveryID = id }, options)
+    guard let parts = receipt.receipt?.parts.count, parts > 0 else {
+      throw RestCall.bad("The receipt of this delivery lists its files itself.", next: "Take them from the receipt.")
+    }
+    let first = try await part(0)
+    let name = fileName(receipt.receipt?.userTicket.nonEmpty ?? id)
+    return Response(
+      status: .ok,
+      headers: [
+        .contentType: "application/jsonl", .cacheControl: "no-store",
+        .contentDisposition: "attachment; filename=\"fileferry-receipt-\(name).files.jsonl\"",
+      ],
+      body: ResponseBody { writer in
+        try await writer.write(ByteBuffer(string: first))
+        for number in 1..<max(1, Int32(parts)) { try await writer.write(ByteBuffer(string: try await part(number))) }
+        try await writer.finish(nil)
+      })
   }
 
   /// Only what is harmless in a header and in a file system.

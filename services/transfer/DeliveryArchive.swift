@@ -155,6 +155,12 @@ struct DeliveryArchive: Sendable {
     return events
   }
 
+  /// Lines of a long receipt's list of files; nil if it has no such part.
+  func receiptPart(_ id: String, _ part: Int32) async throws(RPCError) -> String? {
+    guard part >= 0, let document = try await get(id, JournalKeys.receiptPart(Int(part))) else { return nil }
+    return String(decoding: document.body, as: UTF8.self)
+  }
+
   func receipt(_ id: String) async throws(RPCError) -> SignedReceipt? {
     var pieces: [[UInt8]] = []
     var token: PageToken?

@@ -40,6 +40,7 @@ struct DeliveryCalls: Sendable {
     router.handle(Transfer.cancelDelivery) { q, c throws(RPCError) in try await cancel(q, c) }
     router.handle(Transfer.retryDelivery) { q, c throws(RPCError) in try await retry(q, c) }
     router.handle(Transfer.getReceipt) { q, c throws(RPCError) in try await receipt(q, c) }
+    router.handle(Transfer.getReceiptPart) { q, c throws(RPCError) in try await receiptPart(q, c) }
     let jwk = workflow.signer.jwk
     router.handle(Transfer.getReceiptKey) { _, _ throws(RPCError) in ReceiptKey.with { $0.jwkJSON = jwk } }
   }
@@ -271,6 +272,19 @@ struct DeliveryCalls: Sendable {
         next: "Wait until it has succeeded.", problem: "NO_RECEIPT")
     }
     return receipt
+  }
+
+  private func receiptPart(
+    _ request: GetReceiptPartRequest, _ context: CallContext
+  ) async throws(RPCError) -> GetReceiptPartResponse {
+    let delivery = try await visible(request.deliveryID, context)
+    // Parts are written before the receipt that binds them: only with it do they count.
+    guard delivery.hasReceipt, let text = try await archive.receiptPart(delivery.id, request.part) else {
+      throw .notFound(
+        "The receipt of delivery \(delivery.id) has no part \(request.part).",
+        next: "Ask for the parts that the receipt counts, from 0.", subject: delivery.id)
+    }
+    return GetReceiptPartResponse.with { $0.text = text }
   }
 }
 

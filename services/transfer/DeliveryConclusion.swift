@@ -12,6 +12,8 @@ struct DeliveryConclusion: Sendable {
   /// Clearing up takes this long at most; what it can't remove is told.
   private static let clearingTime = Duration.seconds(30)
   private static let removalsAtOnce = 4
+  /// Files looked after before the next are read from the journal; one commit says what became of them.
+  private static let removalsPage = FileGroup.maxFiles
 
   let workflow: DeliveryWorkflow
   let journal: DeliveryJournal
@@ -64,28 +66,41 @@ struct DeliveryConclusion: Sendable {
 
   // MARK: Clearing up
 
-  /// Files whose .part may be there still.
-  private func clearUp() async throws -> Int {
-    var begun: [DeliveryFile] = []
-    try await journal.each(JournalKeys.files) { document in
-      let file = try DeliveryFile(decoding: document.body)
-      if file.status == .transferring || file.status == .verifying || file.status == .failed { begun.append(file) }
+  /// Takes away the .part files that may be there still, and says how many are left.
+  private func clearUp() async throws -> Int64 {
+    var documents = JournalCursor(journal.context, JournalKeys.files)
+    let end = ContinuousClock.now + Self.clearingTime
+    var (files, left): ([DeliveryFile], Int64) = (try await begun(&documents), 0)
+    if files.isEmpty { return 0 }
+    let destination = await destination(await journal.delivery)
+    while !files.isEmpty {
+      let removed = if let destination { await remove(files, destination, until: end) } else { 0 }
+      left += Int64(files.count - removed)
+      // They are waiting again: what is shown of an ended delivery is not under way.
+      var waiting = files.filter { $0.status != .failed }
+      for index in waiting.indices { waiting[index].status = .waiting }
+      if !waiting.isEmpty { try await journal.put(waiting) }
+      files = try await begun(&documents)
     }
-    if begun.isEmpty { return 0 }
-    let removed = await remove(begun)
-    // They are waiting again: what is shown of an ended delivery is not under way.
-    for var file in begun where file.status != .failed {
-      file.status = .waiting
-      try await journal.put(file)
-    }
-    return begun.count - removed
+    await destination?.close()
+    return left
   }
 
-  private func remove(_ files: [DeliveryFile]) async -> Int {
-    let delivery = await journal.delivery
+  /// The next files that were begun and not delivered; none at the end.
+  private func begun(_ documents: inout JournalCursor) async throws -> [DeliveryFile] {
+    var files: [DeliveryFile] = []
+    while files.count < Self.removalsPage, let document = try await documents.next() {
+      let file = try DeliveryFile(decoding: document.body)
+      if file.status == .transferring || file.status == .verifying || file.status == .failed { files.append(file) }
+    }
+    return files
+  }
+
+  private func remove(
+    _ files: [DeliveryFile], _ destination: any Destinations.Destination, until end: ContinuousClock.Instant
+  ) async -> Int {
     let work = Task { () -> Int in
-      guard let destination = await destination(delivery) else { return 0 }
-      let removed = await withTaskGroup(of: Bool.self) { group in
+      await withTaskGroup(of: Bool.self) { group in
         var (next, removed) = (0, 0)
         while next < min(Self.removalsAtOnce, files.count) {
           let file = files[next]
@@ -94,7 +109,7 @@ struct DeliveryConclusion: Sendable {
         }
         for await done in group {
           if done { removed += 1 }
-          if next < files.count {
+          if next < files.count, !Task.isCancelled {
             let file = files[next]
             group.addTask { await remove(file, destination) }
             next += 1
@@ -102,12 +117,10 @@ struct DeliveryConclusion: Sendable {
         }
         return removed
       }
-      await destination.close()
-      return removed
     }
     let timer = Task {
       // Only cancellation ends the sleep early; then there is nothing left to bound.
-      try? await Task.sleep(for: Self.clearingTime)
+      try? await Task.sleep(until: end)
       work.cancel()
     }
     defer { timer.cancel() }

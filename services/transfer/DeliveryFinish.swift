@@ -9,13 +9,7 @@ extension DeliveryWorkflow {
   func store(_ choice: DestinationChoice, _ journal: DeliveryJournal) async throws {
     try await journal.begin(.storeMetadata)
     let delivery = await journal.delivery
-    var files: [DeliveryFile] = []
-    try await journal.each(JournalKeys.files) { files.append(try DeliveryFile(decoding: $0.body)) }
-    guard files.count == delivery.filesTotal, files.allSatisfy({ $0.status == .delivered && !$0.sha256.isEmpty }) else {
-      throw DeliveryFailure(
-        "PROOF_FAILED", "Not every file of the delivery is journalled as proven.", next: "Retry the delivery.",
-        scope: .delivery)
-    }
+    let files = try await list(delivery, journal)
     let source = delivery.request?.source ?? Source()
     let address = choice.address
     let server = DestinationAddress(
@@ -31,6 +25,27 @@ extension DeliveryWorkflow {
       change.delivery.hasReceipt = true
       change.end(.storeMetadata, .done, "receipt signed with key \(kid)")
     }
+  }
+
+  private func list(_ delivery: Delivery, _ journal: DeliveryJournal) async throws -> ReceiptFiles {
+    let unproven = DeliveryFailure(
+      "PROOF_FAILED", "Not every file of the delivery is journalled as proven.", next: "Retry the delivery.",
+      scope: .delivery)
+    func keep(_ part: ReceiptFiles.Part?) async throws {
+      guard let part else { return }
+      var batch = journal.context.batch()
+      batch.put(JournalKeys.receiptPart(part.number), part.text)
+      try await journal.context.commit(batch)
+    }
+    var files = ReceiptFiles(total: delivery.filesTotal)
+    try await journal.each(JournalKeys.files) { document in
+      let file = try DeliveryFile(decoding: document.body)
+      guard file.status == .delivered, !file.sha256.isEmpty else { throw unproven }
+      try await keep(files.add(file))
+    }
+    try await keep(files.close())
+    guard files.count == delivery.filesTotal else { throw unproven }
+    return files
   }
 
   /// "s3://" or "folder://": the connection's provider.

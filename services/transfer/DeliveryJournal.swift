@@ -204,14 +204,10 @@ actor DeliveryJournal {
     try await context.commit(batch)
   }
 
-  /// Every document under a prefix, a page at a time.
-  nonisolated func each(_ prefix: String, _ body: (Document) throws -> Void) async throws {
-    var token: PageToken?
-    repeat {
-      let page = try await context.query(prefix: prefix, after: token)
-      for document in page.documents { try body(document) }
-      token = page.next
-    } while token != nil
+  /// Every document under a prefix, in order; a page of them is held.
+  nonisolated func each(_ prefix: String, _ body: (Document) async throws -> Void) async throws {
+    var documents = JournalCursor(context, prefix)
+    while let document = try await documents.next() { try await body(document) }
   }
 }
 

@@ -30,20 +30,35 @@ extension DeliveryWorkflow {
         try await destination.stat(choice.address.path)?.isDirectory ?? false
       }
     }
-    let plan = try await planner.plan(delivery.request?.source?.selections ?? [])
+    // Of a plan that was cut short.
+    try await clear(journal)
+    let plan = try await planner.plan(delivery.request?.source?.selections ?? []) { try await write($0, journal) }
     if var problem = plan.problems.first {
       let more = plan.problems.count - 1
       if more > 0 { problem.message += " (And \(more) more such problem\(more == 1 ? "" : "s"); nothing was moved.)" }
+      try await clear(journal)
       throw DeliveryFailure(problem, scope: .delivery)
     }
-    try await write(plan, journal)
+    try await settle(plan, journal)
   }
 
-  private func write(_ plan: Plan, _ journal: DeliveryJournal) async throws {
-    // Files go first: the record that counts them is what makes them count.
-    for start in stride(from: 0, to: plan.files.count, by: RunContext.maximumOperations / 2) {
+  private func clear(_ journal: DeliveryJournal) async throws {
+    for prefix in [JournalKeys.files, JournalKeys.checksums] {
+      while true {
+        let page = try await journal.context.query(prefix: prefix, limit: RunContext.maximumOperations)
+        if page.documents.isEmpty { break }
+        var batch = journal.context.batch()
+        for document in page.documents { batch.delete(document.key.sort) }
+        try await journal.context.commit(batch)
+      }
+    }
+  }
+
+  /// Files go first: the record that counts them is what makes them count.
+  private func write(_ files: [PlannedFile], _ journal: DeliveryJournal) async throws {
+    for start in stride(from: 0, to: files.count, by: RunContext.maximumOperations / 2) {
       var batch = journal.context.batch()
-      for planned in plan.files[start..<min(start + RunContext.maximumOperations / 2, plan.files.count)] {
+      for planned in files[start..<min(start + RunContext.maximumOperations / 2, files.count)] {
         batch.put(JournalKeys.file(planned.file.index), planned.file.encodedBytes())
         if !planned.sourceSHA256.isEmpty {
           batch.put(JournalKeys.checksum(planned.file.index), Array(planned.sourceSHA256.utf8))
@@ -51,7 +66,10 @@ extension DeliveryWorkflow {
       }
       try await journal.context.commit(batch)
     }
-    let (files, bytes) = (Int64(plan.files.count), plan.bytes)
+  }
+
+  private func settle(_ plan: Plan, _ journal: DeliveryJournal) async throws {
+    let (files, bytes) = (plan.files, plan.bytes)
     try await journal.change { change in
       change.meta.isPlanned = true
       (change.delivery.filesTotal, change.delivery.bytesTotal) = (files, bytes)

@@ -20,6 +20,9 @@ struct DeliveryTools: Sendable {
   let hashesRemotely: Bool
   /// "sftp": whose code a failure at the destination carries.
   let protocolName: String
+  let claims: TargetClaims
+  /// Whose paths they are: "user@host:port".
+  let server: String
 
   func chunkSize(_ file: DeliveryFile) -> Int64 { Planner.chunkSize(file.size, wanted: options.chunkSize) }
 
@@ -39,18 +42,36 @@ struct DeliveryWork: Sendable {
   private static let smallFilesAtOnce = 2
 
   let tools: DeliveryTools
-  /// Not delivered yet, in order, with what the journal holds of their chunks.
-  let files: [FileState]
+  /// What is to do.
+  let sums: JournalSums
   let atOnce: Int
+
+  /// The files that failed by themselves.
+  struct Failed: Sendable {
+    var count: Int64 = 0
+    /// The first of them in the delivery's order.
+    var first: DeliveryFile?
+
+    mutating func add(_ file: DeliveryFile) {
+      count += 1
+      if first.map({ $0.index > file.index }) ?? true { first = file }
+    }
+
+    mutating func add(_ other: Failed) {
+      count += other.count
+      guard let file = other.first else { return }
+      if first.map({ $0.index > file.index }) ?? true { first = file }
+    }
+  }
 
   static func slots(chunkSize: Int64) -> Slots {
     Slots(max(2, min(maxChunksInFlight, Int(maxBytesInFlight / max(chunkSize, 1)))))
   }
 
-  /// Returns the files that failed by themselves. Throws what ends the delivery as a whole.
-  func run() async throws -> [DeliveryFile] {
+  /// Throws what ends the delivery as a whole.
+  func run() async throws -> Failed {
     let group = FileGroup(tools.journal)
-    let queue = FileQueue(files, tools)
+    let queue = FileQueue(PendingFiles(tools.journal.context, begun: sums.begun), tools)
     do {
       let failed = try await runAll(queue, group)
       try await group.flush()
@@ -62,22 +83,21 @@ struct DeliveryWork: Sendable {
     }
   }
 
-  private func runAll(_ queue: FileQueue, _ group: FileGroup) async throws -> [DeliveryFile] {
-    let small = files.contains { queue.isSmall($0) }
-    let workers = max(1, min(atOnce * (small ? Self.smallFilesAtOnce : 1), files.count))
-    return try await withThrowingTaskGroup(of: [DeliveryFile].self) { tasks in
+  private func runAll(_ queue: FileQueue, _ group: FileGroup) async throws -> Failed {
+    let workers = max(1, min(atOnce * (sums.hasSmall ? Self.smallFilesAtOnce : 1), sums.pendingFiles))
+    return try await withThrowingTaskGroup(of: Failed.self) { tasks in
       for _ in 0..<workers {
         tasks.addTask {
-          var failed: [DeliveryFile] = []
+          var failed = Failed()
           while let file = try await queue.next() {
-            if let file = try await deliver(file, queue.isSmall(file) ? group : nil) { failed.append(file) }
+            if let file = try await deliver(file, queue.isSmall(file) ? group : nil) { failed.add(file) }
           }
           return failed
         }
       }
-      var failed: [DeliveryFile] = []
-      for try await some in tasks { failed += some }
-      return failed.sorted { $0.index < $1.index }
+      var failed = Failed()
+      for try await some in tasks { failed.add(some) }
+      return failed
     }
   }
 
@@ -85,7 +105,7 @@ struct DeliveryWork: Sendable {
   private func deliver(_ state: FileState, _ group: FileGroup?) async throws -> DeliveryFile? {
     let delivery = FileDelivery(tools: tools, state: state, group: group)
     do {
-      try await delivery.run()
+      try await claiming(state.file) { try await delivery.run() }
       return nil
     } catch let failure as DeliveryFailure where failure.scope == .file && !Task.isCancelled {
       var file = state.file
@@ -109,17 +129,17 @@ struct DeliveryWork: Sendable {
       return file
     }
   }
-}
 
-/// A file as the journal has it.
-struct FileState: Sendable {
-  var file: DeliveryFile
-  /// By index: those that were sent at least once.
-  var chunks: [Int32: Chunk] = [:]
-  /// Base64, where the provider stated one.
-  var sourceSHA256 = ""
-  /// An earlier run had begun to deliver it.
-  var wasBegun = false
-
-  var hasWritten: Bool { chunks.values.contains(where: \.written) }
+  /// Runs `work` while no other delivery writes to the same path; one that does is waited for as long as a retry may take.
+  private func claiming(_ file: DeliveryFile, _ work: () async throws -> Void) async throws {
+    let (target, id) = ("\(tools.server) \(file.remotePath)", tools.journal.context.id.rawValue)
+    try await tools.insist("taking \(file.remotePath)") { [tools] in
+      guard let holder = tools.claims.take(target, for: id) else { return }
+      throw DeliveryFailure(
+        "TARGET_BUSY", "The delivery \(holder) is writing to \(file.remotePath) at this moment.",
+        next: "Wait until it has ended, then retry.", retryable: true, subject: file.remotePath)
+    }
+    defer { tools.claims.giveBack(target) }
+    try await work()
+  }
 }

@@ -41,13 +41,12 @@ struct DeliveryWorkflow: Sendable {
     hub.enter(id, journal)
     defer {
       running.forget(id)
-      claims.release(id)
       hub.leave(id)
     }
     do {
       // First of all: what is shown and journalled from here on counts what earlier runs have proven.
-      let load = await journal.meta.isPlanned ? try await JournalLoad(journal) : nil
-      try await attempt(journal, outbox, load)
+      let sums = await journal.meta.isPlanned ? try await JournalSums(journal) : nil
+      try await attempt(journal, outbox, sums)
       await outbox.stop()
       return []
     } catch {
@@ -56,11 +55,11 @@ struct DeliveryWorkflow: Sendable {
     }
   }
 
-  private func attempt(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ load: JournalLoad?) async throws {
+  private func attempt(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ sums: JournalSums?) async throws {
     let id = journal.context.id.rawValue
     if await journal.meta.ending == nil {
       do {
-        return try await running.perform(id) { try await deliver(journal, outbox, load) }
+        return try await running.perform(id) { try await deliver(journal, outbox, sums) }
       } catch {
         // A lost lease, a store in trouble or a service that stops: the run goes on later, here or elsewhere.
         if Task.isCancelled || error is WorkflowError { throw error }
@@ -101,7 +100,7 @@ struct DeliveryWorkflow: Sendable {
 
   // MARK: The way of a delivery
 
-  private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ load: JournalLoad?) async throws {
+  private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ sums: JournalSums?) async throws {
     let id = journal.context.id.rawValue
     try await journal.change { $0.delivery.runs += 1 }
     // What was asked for while no run was there to hear it.
@@ -120,7 +119,7 @@ struct DeliveryWorkflow: Sendable {
     let destination = try await connect(choice, journal)
     do {
       try await plan(choice, destination, journal)
-      let files = if let load { load } else { try await JournalLoad(journal) }
+      let files = if let sums { sums } else { try await JournalSums(journal) }
       try await move(files, choice, destination, journal, outbox)
       await destination.close()
     } catch {
@@ -226,23 +225,22 @@ struct DeliveryWorkflow: Sendable {
   // MARK: Files
 
   private func move(
-    _ load: JournalLoad, _ choice: DestinationChoice, _ destination: any Destinations.Destination,
+    _ sums: JournalSums, _ choice: DestinationChoice, _ destination: any Destinations.Destination,
     _ journal: DeliveryJournal, _ outbox: NoteOutbox
   ) async throws {
     let delivery = await journal.delivery
     let options = delivery.request?.options ?? DeliveryOptions()
-    try await load.tellResumption(journal)
+    try await sums.tellResumption(journal)
     try await journal.settle()
-    try claim(load, choice, delivery)
-    let chunkSize = load.pending.map { Planner.chunkSize($0.file.size, wanted: options.chunkSize) }.max() ?? 1
     let capabilities = try await persist(onRetry: { try await journal.retried("asking the destination", $0) }) {
       try await reaching(connecting: true) { () throws(DestinationError) in try await destination.capabilities() }
     }
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
-      chunks: DeliveryWork.slots(chunkSize: chunkSize), options: options, writesAtOffsets: capabilities.writesAtOffsets,
-      hashesRemotely: !capabilities.remoteHashes.isEmpty, protocolName: choice.address.scheme)
-    let work = DeliveryWork(tools: tools, files: load.pending, atOnce: choice.maxConnections)
+      chunks: DeliveryWork.slots(chunkSize: sums.largestChunk), options: options,
+      writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
+      protocolName: choice.address.scheme, claims: claims, server: "\(choice.address.user)@\(choice.address.endpoint)")
+    let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)
     let ticker = Task {
       var last = journal.progress.current
       while !Task.isCancelled {
@@ -256,7 +254,7 @@ struct DeliveryWorkflow: Sendable {
     }
     defer { ticker.cancel() }
     let failed = try await work.run()
-    if let first = failed.first { throw Self.failure(of: failed, first, delivery) }
+    if let first = failed.first { throw Self.failure(of: failed.count, first, delivery) }
   }
 
   private func reader(_ delivery: Delivery, _ journal: DeliveryJournal) -> @Sendable (DeliveryFile) -> RangeReader {
@@ -272,21 +270,11 @@ struct DeliveryWorkflow: Sendable {
     }
   }
 
-  private func claim(_ load: JournalLoad, _ choice: DestinationChoice, _ delivery: Delivery) throws {
-    let server = "\(choice.address.user)@\(choice.address.endpoint)"
-    let targets = load.pending.map { "\(server) \($0.file.remotePath)" }
-    if let (holder, target) = claims.claim(targets, for: delivery.id) {
-      throw DeliveryFailure(
-        "TARGET_BUSY", "The delivery \(holder) is writing to \(target) at this moment.",
-        next: "Wait until it has ended, then retry.", scope: .delivery, subject: target)
-    }
-  }
-
-  static func failure(of failed: [DeliveryFile], _ first: DeliveryFile, _ delivery: Delivery) -> DeliveryFailure {
+  static func failure(of failed: Int64, _ first: DeliveryFile, _ delivery: Delivery) -> DeliveryFailure {
     var problem = first.problem ?? Problem()
     problem.retryable = false
     if delivery.filesTotal > 1 {
-      let done = delivery.filesTotal - Int64(failed.count)
+      let done = delivery.filesTotal - failed
       problem.message =
         "\(done) of \(delivery.filesTotal) files were delivered; \(first.key.prefix(255)) was not: \(problem.message)"
     }

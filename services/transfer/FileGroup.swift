@@ -40,17 +40,19 @@ actor FileQueue {
   static let smallSize: Int64 = 1 << 20
 
   private let tools: DeliveryTools
-  private var rest: ArraySlice<FileState>
+  private var files: PendingFiles
+  /// Read, and not yet begun.
+  private var rest: [FileState] = []
   private var begun: ArraySlice<FileState> = []
   private let turn = Slots(1)
 
-  init(_ files: [FileState], _ tools: DeliveryTools) {
-    rest = files[...]
+  init(_ files: PendingFiles, _ tools: DeliveryTools) {
+    self.files = files
     self.tools = tools
   }
 
   nonisolated func isSmall(_ state: FileState) -> Bool {
-    state.file.size <= Self.smallSize && state.file.size <= tools.chunkSize(state.file) && !state.hasWritten
+    state.file.size <= Self.smallSize && state.file.size <= tools.chunkSize(state.file) && !state.hasChunks
       && state.file.status != .verifying
   }
 
@@ -58,17 +60,26 @@ actor FileQueue {
     try await turn.take()
     defer { turn.giveBack() }
     if let file = begun.popFirst() { return file }
+    try await fill()
     guard let first = rest.first else { return nil }
-    guard isSmall(first) else { return rest.popFirst() }
-    let group = rest.prefix(FileGroup.maxFiles).prefix { isSmall($0) }
-    rest = rest.dropFirst(group.count)
+    guard isSmall(first) else { return try await files.loaded(rest.removeFirst()) }
+    let group = Array(rest.prefix { isSmall($0) })
+    rest.removeFirst(group.count)
     try await tools.journal.put(
       group.map { state in
         var file = state.file
         file.status = .transferring
         return file
       })
-    begun = group
+    begun = group[...]
     return begun.popFirst()
+  }
+
+  /// Reads on until a group is full.
+  private func fill() async throws {
+    // Only one call at a time gets here; the copy is because a call on a property can't wait.
+    var reading = files
+    defer { files = reading }
+    while rest.count < FileGroup.maxFiles, let file = try await reading.next() { rest.append(file) }
   }
 }

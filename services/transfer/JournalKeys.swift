@@ -27,6 +27,8 @@ enum JournalKeys {
   static let notes = "n/"
   static func receipt(_ piece: Int) -> String { "r/" + padded(Int64(piece), 4) }
   static let receiptPieces = "r/"
+  /// Lines of the list of files that a receipt is bound to.
+  static func receiptPart(_ part: Int) -> String { "p/" + padded(Int64(part), 8) }
   /// SHA-256 of a source object, where its provider states one.
   static func checksum(_ file: Int32) -> String { "s/" + padded(Int64(file), 8) }
   static let checksums = "s/"

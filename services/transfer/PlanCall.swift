@@ -52,14 +52,17 @@ struct PlanCall: Sendable {
       }
     }
     var tally = PlanTally(chunkSize: wanted.options?.chunkSize ?? 0)
-    do throws(DeliveryFailure) {
-      let plan = try await planner.plan(source.selections)
-      for file in plan.files { tally.add(file) }
-      answer.sample = plan.files.prefix(Self.sampleSize).map(\.file)
+    do {
+      let plan = try await planner.plan(source.selections) { page in
+        for file in page { tally.add(file) }
+        answer.sample += page.prefix(Self.sampleSize - answer.sample.count).map(\.file)
+      }
       answer.problems += plan.problems
       answer.excluded = plan.excluded
+    } catch let failure as DeliveryFailure {
+      answer.problems.append(failure.problem)
     } catch {
-      answer.problems.append(error.problem)
+      throw .fault("Planning failed: \(error)")
     }
     (answer.files, answer.bytes, answer.largestFile) = (tally.files, tally.bytes, tally.largest)
     if tally.files > 0 {

@@ -1,16 +1,9 @@
 // From what was selected to the files that will move: which objects, and the name of each at the destination. All names
-// are checked before anything moves; it asks the source through a catalogue and the destination one question.
+// are checked before anything moves; it asks the source through a catalogue and the destination one question. Files are
+// handed on a page at a time, so that a plan takes no memory for them but their names' hashes.
 import Destinations
 import FerryAPI
 import RPC
-
-/// What the planner asks of the source.
-protocol SourceCatalog: Sendable {
-  /// Nil if there is no such object.
-  func stat(_ key: String) async throws(DeliveryFailure) -> ObjectInfo?
-  /// In the order of keys; the token of the next page is empty on the last one.
-  func list(prefix: String, pageToken: String) async throws(DeliveryFailure) -> (objects: [ObjectInfo], next: String)
-}
 
 struct PlannedFile: Sendable, Equatable {
   var file: DeliveryFile
@@ -20,18 +13,21 @@ struct PlannedFile: Sendable, Equatable {
   var storageClass = ""
 }
 
+/// What a plan comes to, once all its files were handed on.
 struct Plan: Sendable {
-  var files: [PlannedFile] = []
+  var files: Int64 = 0
+  var bytes: Int64 = 0
   /// What would stop the delivery; none if it can go on.
   var problems: [Problem] = []
   /// Files that the excludes left out.
   var excluded: Int64 = 0
-  var bytes: Int64 { files.reduce(0) { $0 + $1.file.size } }
 }
 
 struct Planner: Sendable {
   /// Files in a delivery.
-  static let maxFiles = 10_000
+  static let maxFiles: Int64 = 1_000_000
+  /// Files handed on at once.
+  static let pageFiles = 250
   /// Problems told at once.
   static let maxProblems = 20
   /// Chunks of a file; larger files get larger chunks.
@@ -66,111 +62,119 @@ struct Planner: Sendable {
     (self.catalog, self.path, self.isFolder, self.isDirectory) = (catalog, path, isFolder, isDirectory)
   }
 
-  /// Throws what concerns the source as a whole; what concerns single names is in the plan's problems.
-  func plan(_ selections: [Selection]) async throws(DeliveryFailure) -> Plan {
-    var found: [(object: ObjectInfo, name: String, isKey: Bool)] = []
-    var plan = Plan()
-    for selection in selections {
-      try await select(selection, into: &found, &plan)
-    }
-    if found.isEmpty {
-      if plan.problems.isEmpty { plan.problems.append(Self.nothing(selections, excluded: plan.excluded).problem) }
-      return plan
-    }
-    // The path itself is the name of a single file, unless it means a folder.
-    var pathIsName = !isFolder && found.count == 1 && found[0].isKey
-    if pathIsName, try await isDirectory() { pathIsName = false }
-    var names = NameClashes()
-    for (object, name, _) in found {
-      do throws(DestinationError) {
-        let target = pathIsName ? path : try path.appending(name)
-        if let clash = names.add(target, key: object.key) { note(clash, &plan.problems) }
-        plan.files.append(planned(object, target, index: plan.files.count))
-      } catch {
-        note(unsafe(object, error).problem, &plan.problems)
+  /// Hands on every file, in order, also those of a plan that turns out to have problems. Throws DeliveryFailure for what
+  /// concerns the source as a whole, and what `handOn` throws; what concerns single names is in the plan's problems.
+  func plan(_ selections: [Selection], _ handOn: ([PlannedFile]) async throws -> Void) async throws -> Plan {
+    var pages = PlanPages(path: path)
+    var (count, held): (Int, SelectionWalk.Entry?) = (0, nil)
+    var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
+    try await walk.run(selections) { entry in
+      // The path itself may be the name of a single file; whether there are more shows with the second, or at the end.
+      count += 1
+      if count == 1 { return held = entry }
+      if let first = held {
+        held = nil
+        try await pages.add(first, handOn)
       }
+      try await pages.add(entry, handOn)
     }
+    if let only = held {
+      var pathIsName = !isFolder && only.isKey
+      if pathIsName, try await isDirectory() { pathIsName = false }
+      try await pages.add(only, at: pathIsName ? path : nil, handOn)
+    }
+    try await pages.flush(handOn)
+
+    var plan = Plan(files: pages.files, bytes: pages.bytes, problems: walk.problems, excluded: walk.excluded)
+    if walk.found == 0, plan.problems.isEmpty {
+      plan.problems = [SelectionWalk.nothing(selections, excluded: walk.excluded).problem]
+    }
+    plan.problems += pages.problems
+    if !pages.clashes.isEmpty { plan.problems += try await told(pages.clashes, selections) }
+    plan.problems = Array(plan.problems.prefix(Self.maxProblems))
     return plan
   }
 
-  private func note(_ problem: Problem, _ problems: inout [Problem]) {
-    if problems.count < Self.maxProblems { problems.append(problem) }
-  }
-
-  // MARK: Selections
-
-  private func select(
-    _ selection: Selection, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)],
-    _ plan: inout Plan
-  ) async throws(DeliveryFailure) {
-    let value = selection.value
-    let before = (found.count, plan.excluded)
-    switch selection.kind {
-    case .prefix:
-      try await selectAll(prefix: value, into: &found, &plan)
-    case .key:
-      guard let object = try await catalog.stat(value) else { return note(Self.missing(value).problem, &plan.problems) }
-      try append((object, Self.baseName(value), true), to: &found, &plan)
-    case .glob:
-      let glob: Glob
-      do throws(RPCError) { glob = try RequestCheck.glob(value) } catch { throw DeliveryFailure(error, from: "transfer") }
-      try await selectAll(prefix: glob.literalPrefix, matching: glob, into: &found, &plan)
-      if (found.count, plan.excluded) == before { note(Self.unmatched(value).problem, &plan.problems) }
-    default:
-      if !value.isEmpty, !value.hasSuffix("/"), let object = try await catalog.stat(value) {
-        return try append((object, Self.baseName(value), true), to: &found, &plan)
+  /// The names of all files are not kept: the first file of each clash is found by walking once more.
+  private func told(_ clashes: [PlanPages.Clash], _ selections: [Selection]) async throws -> [Problem] {
+    struct AllFound: Error {}
+    let wanted = Set(clashes.map(\.taken))
+    var firsts: [NameClashes.Taken: String] = [:]
+    var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
+    do {
+      try await walk.run(selections) { entry in
+        guard let target = try? path.appending(entry.name) else { return }  // told already
+        for taken in NameClashes.taken(by: target) where firsts[taken] == nil && wanted.contains(taken) {
+          firsts[taken] = entry.object.key
+        }
+        if firsts.count == wanted.count { throw AllFound() }
       }
-      try await selectAll(prefix: value.isEmpty || value.hasSuffix("/") ? value : value + "/", into: &found, &plan)
-      if (found.count, plan.excluded) == before { note(Self.missing(value).problem, &plan.problems) }
+    } catch is AllFound {}
+    return clashes.map { clash in
+      let first = firsts[clash.taken].map(SelectionWalk.quoted) ?? "Another file"
+      return DeliveryFailure(
+        "NAME_CLASH",
+        "\(first) and \(SelectionWalk.quoted(clash.key)) would both need the name \(clash.target) at the destination.",
+        next: "Deliver one of them to another path, or in a delivery of its own.", scope: .delivery, subject: clash.key
+      ).problem
     }
   }
 
-  /// Keys below a prefix keep their path from the prefix's own folder on: "in/2024" selects "in/2024/a" as "2024/a".
-  private func selectAll(
-    prefix: String, matching glob: Glob? = nil, into found: inout [(object: ObjectInfo, name: String, isKey: Bool)],
-    _ plan: inout Plan
-  ) async throws(DeliveryFailure) {
-    let slash = prefix.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let folder = slash.map { prefix.utf8.distance(from: prefix.startIndex, to: $0) + 1 } ?? 0
-    var token = ""
-    repeat {
-      let page = try await catalog.list(prefix: prefix, pageToken: token)
-      for object in page.objects where !object.key.hasSuffix("/") {  // a folder's own marker is no file
-        guard glob?.matches(object.key) ?? true else { continue }
-        let name = flattens
-          ? Self.baseName(object.key) : String(decoding: object.key.utf8.dropFirst(folder), as: UTF8.self)
-        try append((object, name, false), to: &found, &plan)
-      }
-      token = page.next
-    } while !token.isEmpty
+  /// Bytes of each chunk of a file but the last: as asked for, larger where the file would have too many.
+  static func chunkSize(_ fileSize: Int64, wanted: Int64) -> Int64 {
+    let wanted = wanted == 0 ? RequestCheck.defaultChunkSize : wanted
+    return max(wanted, (fileSize + maxChunks - 1) / maxChunks)
+  }
+}
+
+/// Gives each object its name at the destination, and hands the files on by pages.
+private struct PlanPages {
+  struct Clash {
+    var taken: NameClashes.Taken
+    var target: RemotePath
+    var key: String
   }
 
-  private func append(
-    _ entry: (object: ObjectInfo, name: String, isKey: Bool),
-    to found: inout [(object: ObjectInfo, name: String, isKey: Bool)], _ plan: inout Plan
-  ) throws(DeliveryFailure) {
-    guard !excludes.contains(where: { $0.excludes(entry.object.key) }) else {
-      plan.excluded += 1
+  let path: RemotePath
+  private(set) var files: Int64 = 0
+  private(set) var bytes: Int64 = 0
+  /// Names that can't be.
+  private(set) var problems: [Problem] = []
+  private(set) var clashes: [Clash] = []
+  private var names = NameClashes()
+  private var page: [PlannedFile] = []
+
+  init(path: RemotePath) { self.path = path }
+
+  /// - Parameter named: its name, where it is not below the path.
+  mutating func add(
+    _ entry: SelectionWalk.Entry, at named: RemotePath? = nil, _ handOn: ([PlannedFile]) async throws -> Void
+  ) async throws {
+    let target: RemotePath
+    do throws(DestinationError) {
+      if let named { target = named } else { target = try path.appending(entry.name) }
+    } catch {
+      if problems.count < Planner.maxProblems { problems.append(Self.unsafe(entry.object, error)) }
       return
     }
-    guard found.count < Self.maxFiles else {
-      throw DeliveryFailure(
-        "TOO_MANY_FILES", "More than \(Self.maxFiles) files are selected.",
-        next: "Deliver them in several parts, by narrower prefixes.", scope: .delivery)
+    if let taken = names.add(target), clashes.count < Planner.maxProblems {
+      clashes.append(Clash(taken: taken, target: target, key: entry.object.key))
     }
-    found.append(entry)
+    page.append(planned(entry.object, target))
+    files += 1
+    bytes += entry.object.size
+    if page.count == Planner.pageFiles { try await flush(handOn) }
   }
 
-  private static func baseName(_ key: String) -> String {
-    let parts = key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    return parts.last.map { String(decoding: $0, as: UTF8.self) } ?? ""
+  mutating func flush(_ handOn: ([PlannedFile]) async throws -> Void) async throws {
+    guard !page.isEmpty else { return }
+    try await handOn(page)
+    page.removeAll(keepingCapacity: true)
   }
 
-  // MARK: Files
-
-  private func planned(_ object: ObjectInfo, _ target: RemotePath, index: Int) -> PlannedFile {
+  private func planned(_ object: ObjectInfo, _ target: RemotePath) -> PlannedFile {
     var file = DeliveryFile()
-    file.index = Int32(index)
+    file.index = Int32(files)
     file.key = object.key
     file.remotePath = target.text
     file.size = object.size
@@ -183,91 +187,11 @@ struct Planner: Sendable {
       storageClass: object.storageClass)
   }
 
-  /// Bytes of each chunk of a file but the last: as asked for, larger where the file would have too many.
-  static func chunkSize(_ fileSize: Int64, wanted: Int64) -> Int64 {
-    let wanted = wanted == 0 ? RequestCheck.defaultChunkSize : wanted
-    return max(wanted, (fileSize + maxChunks - 1) / maxChunks)
-  }
-
-  // MARK: Problems
-
-  static func missing(_ key: String) -> DeliveryFailure {
-    DeliveryFailure(
-      "OBJECT_MISSING",
-      "There is no object \(quoted(key)), and nothing under it as a folder.",
-      next: "Check the key; it is case-sensitive.", scope: .delivery, subject: key)
-  }
-
-  private static func unmatched(_ pattern: String) -> DeliveryFailure {
-    DeliveryFailure(
-      "NOTHING_SELECTED", "No object matches \(quoted(pattern)).",
-      next: "Check the pattern: it is case-sensitive, '*' stays within a folder, and '**' crosses folders.",
-      scope: .delivery, subject: pattern)
-  }
-
-  private static func nothing(_ selections: [Selection], excluded: Int64) -> DeliveryFailure {
-    let first = selections.first.map { String($0.value.prefix(255)) } ?? ""
-    guard excluded == 0 else {
-      return DeliveryFailure(
-        "NOTHING_SELECTED", "No files are selected: the excludes leave out all \(excluded) that were found.",
-        next: "Exclude less.", scope: .delivery, subject: first)
-    }
-    return DeliveryFailure(
-      "NOTHING_SELECTED", "No files are selected: there is nothing under \(first.debugDescription).",
-      next: "Check the prefixes and keys; they are case-sensitive.", scope: .delivery, subject: first)
-  }
-
-  static func quoted(_ key: String) -> String { String(key.prefix(255)).debugDescription }
-
-  private func unsafe(_ object: ObjectInfo, _ error: DestinationError) -> DeliveryFailure {
+  private static func unsafe(_ object: ObjectInfo, _ error: DestinationError) -> Problem {
     DeliveryFailure(
       "NAME_UNSAFE",
-      "The object \(Self.quoted(object.key)) can't have its name at the destination: \(error.message)",
-      next: "Rename the object, or deliver it alone under a path of its own.", scope: .delivery, subject: object.key)
-  }
-}
-
-/// Finds names that would get into each other's way: the same file twice, a file where another needs a folder, and a
-/// file named like another's .part.
-struct NameClashes {
-  private var files: [String: String] = [:]
-  private var parts: [String: String] = [:]
-  private var folders: [String: String] = [:]
-
-  /// The clash, if there is one. Names count by their bytes: two spellings of one letter are two names.
-  mutating func add(_ path: RemotePath, key: String) -> Problem? {
-    let (name, part) = (Self.bytes(path), Self.bytes(path.part))
-    var other = files[name] ?? parts[name] ?? files[part] ?? parts[part] ?? folders[name] ?? folders[part]
-    var folder = path.parent
-    while other == nil, folder.name != nil {
-      let text = Self.bytes(folder)
-      other = files[text] ?? parts[text]
-      folder = folder.parent
-    }
-    if let other {
-      return DeliveryFailure(
-        "NAME_CLASH",
-        "\(Planner.quoted(other)) and \(Planner.quoted(key)) would both need the name \(path) at the destination.",
-        next: "Deliver one of them to another path, or in a delivery of its own.", scope: .delivery, subject: key
-      ).problem
-    }
-    (files[name], parts[part]) = (key, key)
-    folder = path.parent
-    while folder.name != nil {
-      folders[Self.bytes(folder)] = key
-      folder = folder.parent
-    }
-    return nil
-  }
-
-  /// A dictionary of Strings takes canonically equal names for the same one; a file system doesn't.
-  private static func bytes(_ path: RemotePath) -> String { Hex.encode(path.text.utf8) }
-}
-
-extension RemotePath {
-  /// From `text`, as it was journalled.
-  init(text: String) throws(DestinationError) {
-    let isRoot = text.utf8.first == UInt8(ascii: "/")
-    self = try RemotePath(isRoot ? .root : .home).appending(isRoot ? String(text.dropFirst()) : text)
+      "The object \(SelectionWalk.quoted(object.key)) can't have its name at the destination: \(error.message)",
+      next: "Rename the object, or deliver it alone under a path of its own.", scope: .delivery, subject: object.key
+    ).problem
   }
 }

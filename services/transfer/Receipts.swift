@@ -9,6 +9,8 @@ enum Receipts {
   static func proof(byServer: Bool) -> String {
     byServer ? "sha256, computed by the server or read back" : "sha256, read back"
   }
+  /// Files that a receipt lists itself; a longer list is in parts.
+  static let maxFiles = 10_000
   /// Bytes of a piece: a document holds no more than `Batch.maximumBodySize`.
   private static let pieceBytes = 300 * 1024
   /// Bytes of a receipt's payload for which the answer also holds it decoded and as a file; a larger one is the three
@@ -16,7 +18,7 @@ enum Receipts {
   static let maxDecodedBytes = 1 << 20
 
   static func make(
-    _ delivery: Delivery, files: [DeliveryFile], hostKey: String, source: String, server: String, proof: String,
+    _ delivery: Delivery, files: ReceiptFiles, hostKey: String, source: String, server: String, proof: String,
     finishedAt: Timestamp
   ) -> Receipt {
     var receipt = Receipt()
@@ -27,17 +29,8 @@ enum Receipts {
     receipt.source = source
     receipt.destination = server
     receipt.hostKey = hostKey
-    receipt.files = files.map { file in
-      ReceiptFile.with {
-        $0.key = file.key
-        $0.path = file.remotePath
-        $0.size = file.size
-        $0.sha256 = file.sha256
-        $0.version = file.versionID.isEmpty ? file.etag : file.versionID
-        $0.deliveredAt = file.deliveredAt
-      }
-    }
-    receipt.totalBytes = files.reduce(0) { $0 + $1.size }
+    (receipt.files, receipt.parts) = (files.listed, files.parts)
+    (receipt.totalFiles, receipt.totalBytes) = (files.count, files.bytes)
     receipt.startedAt = delivery.startedAt
     receipt.finishedAt = finishedAt
     receipt.proof = proof

@@ -57,20 +57,19 @@ final class RunningDeliveries: Sendable {
   }
 }
 
-/// Which delivery writes to which path of which login: two at once on one path would write into the same .part file.
+/// Which delivery is writing to which path of which login at this moment: two at once on one path would write into the same
+/// .part file. It holds the files under way, and no others.
 final class TargetClaims: Sendable {
   private let holders = Mutex<[String: String]>([:])
 
-  /// Nil if all are this delivery's now; else the delivery that holds one of them. Asking again adds nothing.
-  func claim(_ targets: [String], for id: String) -> (holder: String, target: String)? {
+  /// Nil if it is this delivery's now; else the delivery that holds it.
+  func take(_ target: String, for id: String) -> String? {
     holders.withLock { holders in
-      for target in targets {
-        if let holder = holders[target], holder != id { return (holder, target) }
-      }
-      for target in targets { holders[target] = id }
+      if let holder = holders[target] { return holder }
+      holders[target] = id
       return nil
     }
   }
 
-  func release(_ id: String) { holders.withLock { holders in holders = holders.filter { $0.value != id } } }
+  func giveBack(_ target: String) { holders.withLock { $0[target] = nil } }
 }

@@ -98,14 +98,17 @@ class Ours(servers.Program):
         return Timed(seconds, cpu), found[0]
 
     def receipt(self, delivery: str) -> dict[str, tuple[int, str]]:
-        """Size and SHA-256 of each path, from a receipt whose signature was checked."""
+        """Size and SHA-256 of each path, from a receipt whose signature was checked, and the list beside it if it is long."""
         proof, key = self.directory / f"{delivery}.json", self.directory / "key.jwk"
         self.command("receipt", delivery, "--output", proof)
         key.write_text(self.command("receipt-key"))
         self.command("verify", proof, "--key", key)
         payload = json.loads(proof.read_text())["payload"]
         receipt = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return {file["path"]: (int(file.get("size", 0)), file["sha256"]) for file in receipt["files"]}
+        files = receipt.get("files", [])
+        if receipt.get("parts"):
+            files = map(json.loads, proof.with_suffix(".files.jsonl").read_text().splitlines())
+        return {file["path"]: (int(file.get("size", 0)), file["sha256"]) for file in files}
 
     # Figures
 

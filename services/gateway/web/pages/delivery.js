@@ -341,6 +341,8 @@ function receiptCard(path, receipt) {
           h("td", { class: "num" }, bytes(file.size))))))),
     h("div", { class: "row gap" },
       h("a", { class: "button main", href: `api/v1/${path}/receipt`, download: "" }, text.delivery.download),
+      receipt.parts?.length ? h("a", { class: "button", href: `api/v1/${path}/receipt/files`, download: "" },
+        text.delivery.downloadFiles(count(receipt.totalFiles))) : null,
       h("a", { class: "button", href: "api/v1/receipt-key", download: "fileferry-receipt-key.json" },
         text.delivery.downloadKey)));
 }
