@@ -15,6 +15,7 @@ public struct RemotePath: Sendable, Hashable, CustomStringConvertible {
   /// PATH_MAX of the servers in use.
   public static let maxPathBytes = 4095
   public static let partSuffix = ".part"
+  public static let sidecarSuffix = ".sha256"
   static let replacedSuffix = ".ferry-replaced"
 
   public let base: Base
@@ -89,6 +90,23 @@ public struct RemotePath: Sendable, Hashable, CustomStringConvertible {
 
   /// The name that the file has until every byte of it is proven.
   public var part: RemotePath { sibling(Self.partSuffix) }
+
+  /// Beside the file, its SHA-256 as sha256sum writes it.
+  public var sidecar: RemotePath { sibling(Self.sidecarSuffix) }
+
+  /// "report (1).csv" for "report.csv"; a name that is numbered already counts on.
+  public func numbered(_ number: Int) -> RemotePath {
+    guard let name else { return self }
+    let dot = name.unicodeScalars.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 }
+    var (stem, ending) = (String(name[..<(dot ?? name.endIndex)]), String(name[(dot ?? name.endIndex)...]))
+    var number = number
+    if let match = stem.wholeMatch(of: #/(.+) \((\d{1,9})\)/#), let before = Int(match.2) {
+      (stem, number) = (String(match.1), before + number)
+    }
+    ending = " (\(number))" + ending
+    while !stem.isEmpty, stem.utf8.count + ending.utf8.count > Self.maxNameBytes { stem.unicodeScalars.removeLast() }
+    return RemotePath(unchecked: base, parts.dropLast() + [stem + ending])
+  }
 
   /// The name that a file has while it is being replaced on a server that can't do it in one step.
   var replaced: RemotePath { sibling(Self.replacedSuffix) }

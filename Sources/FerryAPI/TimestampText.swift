@@ -68,7 +68,7 @@ extension Timestamp: CustomStringConvertible {
   }
 
   /// - Precondition: `isValid`
-  func appendRFC3339(to text: inout [UInt8]) {
+  public func appendRFC3339(to text: inout [UInt8]) {
     let (days, secondOfDay) = Self.floored(seconds, by: 86_400)
     let (year, month, day) = Self.civil(fromDays: days)
     Self.append(year, digits: 4, to: &text)

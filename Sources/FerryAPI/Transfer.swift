@@ -1,5 +1,5 @@
 // transfer.proto, first part: the service, its file's descriptor and its client stub. The messages are in
-// TransferDestinations, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
+// TransferDestinations, -Options, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
 import ProtoWire
 import RPC
 
@@ -59,7 +59,7 @@ extension FerryFiles {
       Destination.descriptor, SaveDestinationRequest.descriptor, ListDestinationsRequest.descriptor,
       ListDestinationsResponse.descriptor, DeleteDestinationRequest.descriptor, DeleteDestinationResponse.descriptor,
       TestDestinationRequest.descriptor, ProbeStep.descriptor, TestDestinationResponse.descriptor,
-      DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
+      NameReplacement.descriptor, NameMapping.descriptor, DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
       DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, StateProgress.descriptor, Delivery.descriptor,
       DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor,
       GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor,
@@ -70,7 +70,8 @@ extension FerryFiles {
       GetReceiptPartResponse.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
     ],
     enums: [
-      SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor,
+      SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor, Proof.descriptor,
+      LetterCase.descriptor,
       DeliveryStatus.descriptor, DeliveryState.descriptor, StateStatus.descriptor, FileStatus.descriptor,
       DeliveryEventKind.descriptor,
     ],

@@ -1,4 +1,4 @@
-// transfer.proto, fifth part: what deliveries are listed, watched, paused, cancelled and retried with.
+// transfer.proto, sixth part: what deliveries are listed, watched, paused, cancelled and retried with.
 import ProtoWire
 
 public struct ListChunksRequest: Message {

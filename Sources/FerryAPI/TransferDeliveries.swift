@@ -1,4 +1,4 @@
-// transfer.proto, fourth part: a delivery as it stands, its eight states, its files and its chunks.
+// transfer.proto, fifth part: a delivery as it stands, its eight states, its files and its chunks.
 import ProtoWire
 
 public struct DeliveryStatus: ProtoEnum {
@@ -248,6 +248,8 @@ public struct DeliveryFile: Message {
   public var problem: Problem?
   public var deliveredAt: Timestamp?
   public var sourceModifiedAt: Timestamp?
+  /// Its ".sha256" is beside it.
+  public var hasSidecar = false
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -258,6 +260,7 @@ public struct DeliveryFile: Message {
       .init(5, "etag", .string), .init(6, "version_id", .string), .init(7, "status", .enumeration(FileStatus.self)),
       .init(8, "sha256", .string), .init(9, "problem", .message(Problem.self)),
       .init(10, "delivered_at", .message(Timestamp.self)), .init(11, "source_modified_at", .message(Timestamp.self)),
+      .init(15, "has_sidecar", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -273,6 +276,7 @@ public struct DeliveryFile: Message {
     case 9: try reader.message(into: &problem)
     case 10: try reader.message(into: &deliveredAt)
     case 11: try reader.message(into: &sourceModifiedAt)
+    case 15: hasSidecar = try reader.bool()
     default: try reader.skip()
     }
   }
@@ -289,6 +293,7 @@ public struct DeliveryFile: Message {
     writer.message(9, problem)
     writer.message(10, deliveredAt)
     writer.message(11, sourceModifiedAt)
+    writer.bool(15, hasSidecar)
   }
 }
 

@@ -1,4 +1,4 @@
-// transfer.proto, sixth part: receipts and the key that they are checked with.
+// transfer.proto, seventh part: receipts and the key that they are checked with.
 import ProtoWire
 
 /// What the signed payload says, in proto3 JSON.

@@ -1,6 +1,7 @@
 // What was selected becomes which files under which names; nothing unsafe and no clash gets past the plan.
 import Destinations
 import FerryAPI
+import RPC
 import Testing
 
 @testable import TransferService
@@ -64,7 +65,7 @@ private struct WholePlan {
       $0.source = .with { $0.excludes = excludes }
       $0.options = .with { $0.folders = flatten ? .flatten : .keep }
     }
-    let planner = try Planner(request, catalog: catalog, path: try RemotePath(text: "/out"), isFolder: true) {
+    let planner = try Planner(request, ticket: "REQ1", now: Timestamp(), catalog: catalog, path: try RemotePath(text: "/out"), isFolder: true) {
       () async throws(DeliveryFailure) in false
     }
     return try await all(planner, [.with { ($0.kind, $0.value) = (.glob, glob) }])
@@ -158,6 +159,53 @@ private struct WholePlan {
     let catalog = KeyCatalog(Dictionary(uniqueKeysWithValues: keys.map { ($0, Int64(1)) }))
     let plan = try await plan(catalog, [(.prefix, "x/"), (.prefix, "y/")], to: "/out", isFolder: true)
     #expect(plan.problems.map(\.code) == ["NAME_CLASH"])
+  }
+
+  @Test("a mapping names files, and what it makes alike is a clash")
+  func mapped() async throws {
+    func plan(_ mapping: NameMapping, sidecars: Bool = false, _ keys: [String]) async throws -> WholePlan {
+      let request = DeliveryRequest.with { request in
+        (request.assignmentGroup, request.environment) = ("Ops/EU", .prod)
+        request.options = .with { ($0.names, $0.checksumSidecar) = (mapping, sidecars) }
+      }
+      let catalog = KeyCatalog(Dictionary(uniqueKeysWithValues: keys.map { ($0, Int64(1)) }))
+      let planner = try Planner(
+        request, ticket: "REQ7", now: Timestamp(milliseconds: 1_790_000_000_000), catalog: catalog,
+        path: try RemotePath(text: "/out"), isFolder: true
+      ) { () async throws(DeliveryFailure) in false }
+      return try await all(planner, [.with { ($0.kind, $0.value) = (.prefix, "in/") }])
+    }
+    let template = NameMapping.with { $0.template = "{folder}/{index}-{stem}_{date}.{ext}" }
+    #expect(
+      names(try await plan(template, ["in/a.csv", "in/x/b"])) == ["/out/1-a_2026-09-21.csv", "/out/x/2-b_2026-09-21"])
+    let told = NameMapping.with { $0.template = "{{{ticket}}} {group} {environment} {name}" }
+    #expect(names(try await plan(told, ["in/a.csv"])) == ["/out/{REQ7} Ops-EU prod a.csv"])
+    let texts = NameMapping.with {
+      ($0.letterCase, $0.replacements) = (.upper, [.with { ($0.find, $0.replace) = ("/", "_") }])
+    }
+    #expect(names(try await plan(texts, ["in/x/b.csv"])) == ["/out/X_B.CSV"])
+    let alike = try await plan(.with { $0.template = "all.{ext}" }, ["in/a.csv", "in/b.csv", "in/c.csv"])
+    #expect(alike.problems.map(\.code) == ["NAME_CLASH", "NAME_CLASH"])
+    #expect(alike.problems.first?.message.hasPrefix("\"in/a.csv\" and \"in/b.csv\" would both") == true)
+    #expect(try await plan(.with { $0.template = "../{name}" }, ["in/a"]).problems.map(\.code) == ["NAME_UNSAFE"])
+    let sidecar = try await plan(NameMapping(), sidecars: true, ["in/a", "in/a.sha256"])
+    #expect(sidecar.problems.map(\.code) == ["NAME_CLASH"])
+  }
+
+  @Test("a mapping that can't be used says why", arguments: [
+    ("{stem", "has no '}' to its '{'"), ("a}", "has a '}' without its '{'"), ("{size}", "has the field {size}, which is none of"),
+  ])
+  func malformedMapping(_ template: String, _ reason: String) throws {
+    do throws(RPCError) {
+      _ = try RequestCheck.check(
+        .with { request in
+          request.source = .with { ($0.bucket, $0.selections) = ("b", [Selection()]) }
+          request.options = .with { $0.names = .with { $0.template = template } }
+        })
+      Issue.record("it was taken")
+    } catch {
+      #expect(error.message.contains(reason), "\(error.message)")
+    }
   }
 
   @Test("spellings that only look alike are two names")

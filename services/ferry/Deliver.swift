@@ -18,11 +18,23 @@ struct RequestOptions: ParsableArguments {
   @Option(help: "Leave out what matches; without a slash, by the file's own name: '*.tmp'. May be repeated.")
   var exclude: [String] = []
   @Flag(help: "Put every file right into the destination's folder, without its own folders.") var flatten = false
+  @Option(
+    help: """
+      Names at the destination: '{stem}-{date}.{ext}', from {path}, {folder}, {name}, {stem}, {ext}, {index}, {date}, \
+      {time}, {ticket}, {group}, {environment}.
+      """)
+  var rename: String?
+  @Option(help: "FIND=TEXT: put a text in the place of another in all names, before --rename. May be repeated.")
+  var replace: [String] = []
+  @Option(help: "lower or upper: letters of all names.") var letterCase: String?
+  @Flag(name: .customLong("sha256-files"), help: "Beside each file its '.sha256', as 'sha256sum -c' reads it.")
+  var sha256Files = false
+  @Option(help: "sha256, or size: compare no more than the size. The receipt says so.") var proof = "sha256"
   @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
   @Option(help: "dev, uat or prod.") var environment = "dev"
   @Option(help: "Assignment group of the tickets.") var group = ""
   @Option(help: "low, normal, high or critical.") var priority = "normal"
-  @Option(help: "overwrite, skip-if-equal or fail: what to do where the file is already there.") var onConflict = "overwrite"
+  @Option(help: "overwrite, skip-if-equal, keep-both (the new one gets a number) or fail: what to do where the file is there.") var onConflict = "overwrite"
   @Option(help: "Bytes that travel at once and are repeated at most after a crash. Default: 8 MiB.") var chunkSize: Int64 = 0
   @Option(help: "Title of the tickets. Default: written from the request.") var title = ""
   @OptionGroup var login: DestinationLogin
@@ -46,7 +58,29 @@ struct RequestOptions: ParsableArguments {
         $0.onConflict = try OnConflict.parse(onConflict, prefix: "ON_CONFLICT_")
         $0.chunkSize = chunkSize
         $0.folders = flatten ? .flatten : .keep
+        $0.names = try names()
+        $0.checksumSidecar = sha256Files
+        $0.proof = try Proof.parse(proof, prefix: "PROOF_")
       }
+    }
+  }
+}
+
+extension RequestOptions {
+  /// Nil where names stay as they are.
+  fileprivate func names() throws -> NameMapping? {
+    guard rename != nil || !replace.isEmpty || letterCase != nil else { return nil }
+    return try .with {
+      $0.template = rename ?? ""
+      $0.replacements = try replace.map { text in
+        guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+          throw ValidationError("'\(text)' is not FIND=TEXT.")
+        }
+        return .with {
+          ($0.find, $0.replace) = (String(text[..<equals]), String(text[text.index(after: equals)...]))
+        }
+      }
+      if let letterCase { $0.letterCase = try LetterCase.parse(letterCase, prefix: "LETTER_CASE_") }
     }
   }
 }

@@ -85,7 +85,8 @@ enum Progress {
     let size = Printing.bytes(delivery.bytesDone)
     switch delivery.status {
     case .succeeded:
-      var line = "Delivered \(Printing.files(delivery.filesDone)), \(size), every byte proven"
+      let proof = delivery.request?.options?.proof == .size ? "their sizes compared" : "every byte proven"
+      var line = "Delivered \(Printing.files(delivery.filesDone)), \(size), \(proof)"
       if let start = delivery.startedAt, let end = delivery.finishedAt {
         let seconds = Double(end.seconds - start.seconds) + Double(end.nanos - start.nanos) / 1e9
         line += ", in \(Printing.duration(seconds: seconds))"

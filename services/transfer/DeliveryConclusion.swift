@@ -129,10 +129,12 @@ struct DeliveryConclusion: Sendable {
 
   /// A server that is away for a moment is asked again, for as long as clearing up may take.
   private func remove(_ file: DeliveryFile, _ destination: any Destinations.Destination) async -> Bool {
+    let hasSidecars = await journal.delivery.request?.options?.checksumSidecar ?? false
     do {
       try await workflow.persist {
-        try await reaching(connecting: true) { () throws(DestinationError) in
-          try await destination.removePart(of: try RemotePath(text: file.remotePath))
+        let path = try RemotePath(text: file.remotePath)
+        for name in path.whole(hasSidecar: hasSidecars) {
+          try await reaching(connecting: true) { () throws(DestinationError) in try await destination.removePart(of: name) }
         }
       }
       return true

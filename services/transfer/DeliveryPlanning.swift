@@ -23,7 +23,8 @@ extension DeliveryWorkflow {
     let retried: @Sendable (DeliveryFailure) async throws -> Void = { try await journal.retried("planning", $0) }
     let catalog = PersistentCatalog(source: source(delivery), persist: persist, onRetry: retried)
     let planner = try Planner(
-      delivery.request, catalog: catalog, path: choice.address.path, isFolder: choice.isFolder
+      delivery.request, ticket: delivery.userTicket, now: journal.now(), catalog: catalog, path: choice.address.path,
+      isFolder: choice.isFolder
     ) {
       () async throws(DeliveryFailure) in
       try await reaching(connecting: true) { () throws(DestinationError) in

@@ -24,6 +24,9 @@ struct DeliveryTools: Sendable {
   /// Whose paths they are: "user@host:port".
   let server: String
 
+  /// What `claims` knows a path by.
+  func target(_ path: String) -> String { "\(server) \(path)" }
+
   func chunkSize(_ file: DeliveryFile) -> Int64 { Planner.chunkSize(file.size, wanted: options.chunkSize) }
 
   /// Calls until it works or the budget is spent; each further try is told in the journal.
@@ -132,7 +135,7 @@ struct DeliveryWork: Sendable {
 
   /// Runs `work` while no other delivery writes to the same path; one that does is waited for as long as a retry may take.
   private func claiming(_ file: DeliveryFile, _ work: () async throws -> Void) async throws {
-    let (target, id) = ("\(tools.server) \(file.remotePath)", tools.journal.context.id.rawValue)
+    let (target, id) = (tools.target(file.remotePath), tools.journal.context.id.rawValue)
     try await tools.insist("taking \(file.remotePath)") { [tools] in
       guard let holder = tools.claims.take(target, for: id) else { return }
       throw DeliveryFailure(

@@ -13,11 +13,16 @@ import FoundationEssentials
 import NIOCore
 
 actor FileDelivery {
+  /// Numbered names that are tried for one file.
+  private static let maxNumber = 1000
+
   let tools: DeliveryTools
   var file: DeliveryFile
   var chunks: [Int32: Chunk]
   private let sourceSHA256: String
   private let path: RemotePath?
+  /// A numbered name that was free, and is kept from other deliveries until the file has it.
+  private var claimed: RemotePath?
   /// Of a small file: the others with which it is journalled.
   let group: FileGroup?
   /// The journal said so when this run took the file up.
@@ -65,10 +70,11 @@ actor FileDelivery {
         "NAME_UNSAFE", "The journalled path \(file.remotePath.debugDescription) can't be used.",
         next: "Start a new delivery.", subject: file.key)
     }
+    defer { if let claimed { tools.claims.giveBack(tools.target(claimed.text)) } }
     guard let remote = try await open(path) else { return }  // it was there already, proven
     do {
       try await sendAndProve(remote)
-      try await commit(remote, path)
+      try await commit(remote, remote.path)
     } catch {
       await remote.close()
       throw error
@@ -78,8 +84,9 @@ actor FileDelivery {
   /// The first chunks are read back while later ones are on their way; where the server hashes, it is asked once, at the end.
   private func sendAndProve(_ remote: any RemoteFile) async throws {
     // What an earlier run read can't be hashed with the rest.
-    if tools.hashesRemotely, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
-    guard count > 1, sourceHash == nil else {
+    let isHashedWhole = tools.hashesRemotely || tools.options.proof == .size
+    if isHashedWhole, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
+    guard count > 1, sourceHash == nil, tools.options.proof != .size else {
       try await send(to: remote)
       return try await prove(remote)
     }
@@ -93,9 +100,11 @@ actor FileDelivery {
 
   /// What a failed file leaves at the destination goes.
   func removePart() async throws {
-    guard let path, file.status != .waiting else { return }
+    guard path != nil, file.status != .waiting else { return }
     let destination = tools.destination
-    try await reaching { () throws(DestinationError) in try await destination.removePart(of: path) }
+    let hasSidecar = tools.options.checksumSidecar
+    let names = try RemotePath(text: file.remotePath).whole(hasSidecar: hasSidecar)
+    for name in names { try await reaching { () throws(DestinationError) in try await destination.removePart(of: name) } }
   }
 
   // MARK: Open
@@ -124,20 +133,45 @@ actor FileDelivery {
         "TARGET_EXISTS", "\(path) already exists at the destination.",
         next: "Choose another path, or allow overwriting.", provider: tools.protocolName, subject: path.text)
     }
+    let target = tools.options.onConflict == .keepBoth ? try await freeName(path) : path
     // Before there is a .part file: whoever clears up looks for those of files that were begun.
     file.status = .transferring
-    if group == nil { try await journal.put(file) }
+    if group == nil || claimed != nil { try await journal.put(file) }
     let size = file.size
     return try await tools.insist("creating \(name)") {
-      try await reaching(path.text) { () throws(DestinationError) in try await destination.create(path, size: size) }
+      try await reaching(target.text) { () throws(DestinationError) in try await destination.create(target, size: size) }
     }
   }
 
   private func isTaken(_ path: RemotePath) async throws -> Bool {
     let destination = tools.destination
-    return try await tools.insist("looking for \(path)") {
-      try await reaching(path.text) { () throws(DestinationError) in try await destination.stat(path) != nil }
+    for name in path.whole(hasSidecar: tools.options.checksumSidecar) {
+      let found = try await tools.insist("looking for \(name)") {
+        try await reaching(name.text) { () throws(DestinationError) in try await destination.stat(name) != nil }
+      }
+      if found { return true }
     }
+    return false
+  }
+
+  /// The name itself if nothing has it, else the first numbered one that nothing has, which becomes the file's.
+  private func freeName(_ wanted: RemotePath) async throws -> RemotePath {
+    guard try await isTaken(wanted) else { return wanted }
+    for number in 1...Self.maxNumber {
+      let candidate = wanted.numbered(number)
+      let target = tools.target(candidate.text)
+      guard tools.claims.take(target, for: journal.context.id.rawValue) == nil else { continue }
+      claimed = candidate
+      guard try await isTaken(candidate) else {
+        file.remotePath = candidate.text
+        return candidate
+      }
+      claimed = nil
+      tools.claims.giveBack(target)
+    }
+    throw DeliveryFailure(
+      "TARGET_EXISTS", "\(wanted) and \(Self.maxNumber) numbered names after it already exist at the destination.",
+      next: "Choose another path.", provider: tools.protocolName, subject: wanted.text)
   }
 
   /// Does the final name hold the source's very bytes? Then the file is delivered, and nothing has to move.
@@ -161,7 +195,7 @@ actor FileDelivery {
   }
 
   /// Of the source, read through once in order.
-  private func readSourceDigest() async throws -> String {
+  func readSourceDigest() async throws -> String {
     var hash = SHA256()
     for index in 0..<count {
       try await tools.chunks.take()
@@ -455,7 +489,8 @@ actor FileDelivery {
 
   private func commit(_ remote: any RemoteFile, _ path: RemotePath) async throws {
     try await journal.begin(.cleanUp)
-    let (size, overwrite, destination) = (file.size, tools.options.onConflict != .fail, tools.destination)
+    let (size, destination) = (file.size, tools.destination)
+    let overwrite = tools.options.onConflict != .fail && tools.options.onConflict != .keepBoth
     let sha256 = file.sha256
     let attempts = Slots(1)
     try await tools.insist("renaming \(name)") {
@@ -479,6 +514,7 @@ actor FileDelivery {
 
   private func finish(sha256: String) async throws {
     file.sha256 = sha256
+    if tools.options.checksumSidecar { try await writeSidecar() }
     file.status = .delivered
     file.problem = nil
     file.deliveredAt = journal.now()

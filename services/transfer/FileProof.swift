@@ -9,6 +9,7 @@ extension FileDelivery {
 
   func prove(_ remote: any RemoteFile) async throws {
     try await journal.begin(.verify)
+    if tools.options.proof == .size { return try await compareSize(remote) }
     for round in 1... {
       let byServer = round == 1 ? try await serverDigest(remote) : nil
       let (sha256, wrong): (String?, [Int32]) =
@@ -20,14 +21,7 @@ extension FileDelivery {
           try await sendAgain(Array(0..<count), "\(name) is not what the storage says it is, and is read again", remote)
           continue
         }
-        try await reader.confirmUnchanged()
-        file.sha256 = sha256
-        file.status = .verifying
-        // Before the rename: what a crash after it is mended by.
-        if group == nil { try await journal.put(file) }
-        try await journal.pass(.validate)
-        try await journal.pass(.verify)
-        return
+        return try await pass(sha256)
       }
       guard round < Self.maxProofRounds else {
         throw DeliveryFailure(
@@ -38,6 +32,34 @@ extension FileDelivery {
       let text = "\(wrong.count) of \(count) chunks of \(name) came back changed and are sent again"
       try await sendAgain(wrong, text, remote)
     }
+  }
+
+  private func pass(_ sha256: String) async throws {
+    try await reader.confirmUnchanged()
+    file.sha256 = sha256
+    file.status = .verifying
+    // Before the rename: what a crash after it is mended by.
+    if group == nil { try await journal.put(file) }
+    try await journal.pass(.validate)
+    try await journal.pass(.verify)
+  }
+
+  /// What the requester chose in place of a proof. The SHA-256 is that of the bytes as they were read from the source.
+  private func compareSize(_ remote: any RemoteFile) async throws {
+    let size = try await tools.insist("looking at \(name)") {
+      try await reaching { () throws(DestinationError) in try await remote.size() }
+    }
+    guard size == file.size else {
+      throw DeliveryFailure(
+        "PROOF_FAILED", "\(name) has \(size) bytes at the destination, and \(file.size) at the source.",
+        next: "Retry the delivery.", provider: tools.protocolName, subject: file.key)
+    }
+    // An earlier run read part of it: then the whole is read once more.
+    let sha256 = if let sourceDigest { sourceDigest } else { try await readSourceDigest() }
+    if let failure = sourceFailure(sha256) { throw failure }
+    verifiedBytes = file.size
+    journal.progress.add(file.size, to: .verify)
+    try await pass(sha256)
   }
 
   /// Why the file, as it was read, is not the source's.

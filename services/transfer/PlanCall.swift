@@ -43,7 +43,11 @@ struct PlanCall: Sendable {
       SourceAccess(broker: calls.workflow.broker, connection: source.connection, bucket: source.bucket) {
         () async throws(RPCError) in CallOptions.onward(from: context, timeout: SourceAccess.timeout)
       })
-    let planner = try Planner(wanted, catalog: catalog, path: choice.address.path, isFolder: choice.isFolder) {
+    // The tickets are not open yet.
+    let planner = try Planner(
+      wanted, ticket: "TICKET", now: Timestamp(milliseconds: SystemTime.now()), catalog: catalog,
+      path: choice.address.path, isFolder: choice.isFolder
+    ) {
       () async throws(DeliveryFailure) in
       // Without a login nobody can say; then the path is taken for the file's name, as it would be written there.
       guard case .succeeded = login else { return false }

@@ -38,6 +38,9 @@ struct Planner: Sendable {
   var excludes: [Glob] = []
   /// Files lose their folders.
   var flattens = false
+  var mapper: NameMapper?
+  /// Each file needs a name for its ".sha256", too.
+  var hasSidecars = false
   /// Where files go.
   let path: RemotePath
   /// The path means a folder.
@@ -46,13 +49,23 @@ struct Planner: Sendable {
   let isDirectory: @Sendable () async throws(DeliveryFailure) -> Bool
 
   /// For the choices of a request that was checked.
+  /// - Parameters:
+  ///   - ticket: the requester's, for names that tell it.
+  ///   - now: the moment of the planning.
   init(
-    _ request: DeliveryRequest?, catalog: any SourceCatalog, path: RemotePath, isFolder: Bool,
+    _ request: DeliveryRequest?, ticket: String, now: Timestamp, catalog: any SourceCatalog, path: RemotePath, isFolder: Bool,
     isDirectory: @escaping @Sendable () async throws(DeliveryFailure) -> Bool
   ) throws(RPCError) {
     self.init(catalog: catalog, path: path, isFolder: isFolder, isDirectory: isDirectory)
     excludes = try (request?.source?.excludes ?? []).map { (pattern) throws(RPCError) in try RequestCheck.glob(pattern) }
     flattens = request?.options?.folders == .flatten
+    hasSidecars = request?.options?.checksumSidecar ?? false
+    mapper = try (request?.options?.names).map { (mapping) throws(RPCError) in
+      try RequestCheck.names(
+        mapping, NameMapper.Delivery(
+          ticket: ticket, group: request?.assignmentGroup ?? "", environment: request?.environment ?? .unspecified,
+          time: now))
+    }
   }
 
   init(
@@ -65,7 +78,7 @@ struct Planner: Sendable {
   /// Hands on every file, in order, also those of a plan that turns out to have problems. Throws DeliveryFailure for what
   /// concerns the source as a whole, and what `handOn` throws; what concerns single names is in the plan's problems.
   func plan(_ selections: [Selection], _ handOn: ([PlannedFile]) async throws -> Void) async throws -> Plan {
-    var pages = PlanPages(path: path)
+    var pages = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars)
     var (count, held): (Int, SelectionWalk.Entry?) = (0, nil)
     var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
     try await walk.run(selections) { entry in
@@ -100,11 +113,12 @@ struct Planner: Sendable {
     struct AllFound: Error {}
     let wanted = Set(clashes.map(\.taken))
     var firsts: [NameClashes.Taken: String] = [:]
+    let naming = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars)
     var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
     do {
       try await walk.run(selections) { entry in
-        guard let target = try? path.appending(entry.name) else { return }  // told already
-        for taken in NameClashes.taken(by: target) where firsts[taken] == nil && wanted.contains(taken) {
+        guard let target = try? naming.target(entry) else { return }  // told already
+        for taken in naming.names(target).flatMap(NameClashes.taken) where firsts[taken] == nil && wanted.contains(taken) {
           firsts[taken] = entry.object.key
         }
         if firsts.count == wanted.count { throw AllFound() }
@@ -136,15 +150,26 @@ private struct PlanPages {
   }
 
   let path: RemotePath
+  let mapper: NameMapper?
+  let hasSidecars: Bool
   private(set) var files: Int64 = 0
   private(set) var bytes: Int64 = 0
   /// Names that can't be.
   private(set) var problems: [Problem] = []
   private(set) var clashes: [Clash] = []
-  private var names = NameClashes()
+  private var clash = NameClashes()
   private var page: [PlannedFile] = []
 
-  init(path: RemotePath) { self.path = path }
+  init(path: RemotePath, mapper: NameMapper?, hasSidecars: Bool) {
+    (self.path, self.mapper, self.hasSidecars) = (path, mapper, hasSidecars)
+  }
+
+  func target(_ entry: SelectionWalk.Entry) throws(DestinationError) -> RemotePath {
+    try path.appending(mapper?.map(entry.name, index: entry.ordinal) ?? entry.name)
+  }
+
+  /// All that a file is at the destination.
+  func names(_ target: RemotePath) -> [RemotePath] { hasSidecars ? [target, target.sidecar] : [target] }
 
   /// - Parameter named: its name, where it is not below the path.
   mutating func add(
@@ -152,13 +177,14 @@ private struct PlanPages {
   ) async throws {
     let target: RemotePath
     do throws(DestinationError) {
-      if let named { target = named } else { target = try path.appending(entry.name) }
+      if let named { target = named } else { target = try self.target(entry) }
     } catch {
       if problems.count < Planner.maxProblems { problems.append(Self.unsafe(entry.object, error)) }
       return
     }
-    if let taken = names.add(target), clashes.count < Planner.maxProblems {
-      clashes.append(Clash(taken: taken, target: target, key: entry.object.key))
+    for name in names(target) {
+      guard let taken = clash.add(name), clashes.count < Planner.maxProblems else { continue }
+      clashes.append(Clash(taken: taken, target: name, key: entry.object.key))
     }
     page.append(planned(entry.object, target))
     files += 1

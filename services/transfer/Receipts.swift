@@ -6,8 +6,9 @@ import ServiceKit
 
 enum Receipts {
   /// - Parameter byServer: the destination's settings let the server compute hashes itself.
-  static func proof(byServer: Bool) -> String {
-    byServer ? "sha256, computed by the server or read back" : "sha256, read back"
+  static func proof(_ proof: Proof = .sha256, byServer: Bool) -> String {
+    if proof == .size { return "size alone, as the requester chose; sha256 is of the bytes as read from the source" }
+    return byServer ? "sha256, computed by the server or read back" : "sha256, read back"
   }
   /// Files that a receipt lists itself; a longer list is in parts.
   static let maxFiles = 10_000

@@ -33,9 +33,16 @@ enum RequestCheck {
     guard [.unspecified, .none].contains(options.compression) else {
       throw .invalid("This compression is not known.", next: "Ask for none: files are delivered as they are.")
     }
-    guard [.unspecified, .overwrite, .fail, .skipIfEqual].contains(options.onConflict) else {
+    guard [.unspecified, .overwrite, .fail, .skipIfEqual, .keepBoth].contains(options.onConflict) else {
       throw .invalid(
-        "What to do with files that are there is not known.", next: "Ask to overwrite, to fail, or to skip equal ones.")
+        "What to do with files that are there is not known.",
+        next: "Ask to overwrite, to fail, to skip equal ones, or to keep both.")
+    }
+    guard [.unspecified, .sha256, .size].contains(options.proof) else {
+      throw .invalid("This proof is not known.", next: "Ask for SHA-256, or for the size alone.")
+    }
+    if let mapping = options.names {
+      _ = try names(mapping, NameMapper.Delivery(ticket: "", group: "", environment: .unspecified, time: Timestamp()))
     }
     guard [.unspecified, .keep, .flatten].contains(options.folders) else {
       throw .invalid("What to do with folders is not known.", next: "Ask to keep or to flatten them.")
@@ -82,6 +89,14 @@ enum RequestCheck {
       throw .invalid(
         "The pattern \(String(pattern.prefix(100)).debugDescription) \(error.reason).",
         next: "Write it like in/**/*.csv; a backslash takes a special character as it is.", problem: "PATTERN_INVALID")
+    }
+  }
+
+  static func names(_ mapping: NameMapping, _ delivery: NameMapper.Delivery) throws(RPCError) -> NameMapper {
+    do throws(NameMapper.Malformed) { return try NameMapper(mapping, delivery) } catch {
+      throw .invalid(
+        "The mapping of names \(error.reason).", next: "Write a template like {stem}-{date}.{ext}.",
+        problem: "NAMES_INVALID")
     }
   }
 

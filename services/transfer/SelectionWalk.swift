@@ -18,6 +18,8 @@ struct SelectionWalk {
     var name: String
     /// It was selected by its own key.
     var isKey: Bool
+    /// 1 for the first.
+    var ordinal: Int64 = 0
   }
 
   let catalog: any SourceCatalog
@@ -93,6 +95,8 @@ struct SelectionWalk {
         next: "Deliver them in several parts, by narrower prefixes.", scope: .delivery)
     }
     found += 1
+    var entry = entry
+    entry.ordinal = found
     try await visit(entry)
   }
 
