@@ -41,6 +41,9 @@ public protocol RemoteFile: Sendable {
     whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest
+  /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
+  /// rest is done.
+  func set(_ attributes: FileAttributes) async throws(DestinationError)
   /// Flushes to the server's disk where that is offered, checks the size, and renames to the final name: in one step
   /// where `atomicReplace` is. `conflict` if the name is taken and `overwrite` is false.
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError)

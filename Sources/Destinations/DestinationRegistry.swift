@@ -32,12 +32,14 @@ public struct DestinationSettings: Sendable {
   public var ftp: FTPSettings
   /// For sftp: whether the server may be asked to compute hashes by a shell command.
   public var remoteHash: RemoteHashPolicy
+  /// Permission bits of folders that are made; nil: the server's own.
+  public var folderMode: UInt16?
 
   /// `maxConnections` of 0 or less means the default; more than the most is cut.
   public init(
     _ address: DestinationAddress, secrets: DestinationSecrets, hostKeys: SSHHostKeyPolicy = SSHHostKeyPolicy(),
     maxConnections: Int = 0, timeouts: SSHTimeouts = SSHTimeouts(), ftp: FTPSettings = FTPSettings(),
-    remoteHash: RemoteHashPolicy = .never
+    remoteHash: RemoteHashPolicy = .never, folderMode: UInt16? = nil
   ) {
     self.address = address
     self.secrets = secrets
@@ -46,6 +48,7 @@ public struct DestinationSettings: Sendable {
     self.timeouts = timeouts
     self.ftp = ftp
     self.remoteHash = remoteHash
+    self.folderMode = folderMode
   }
 }
 

@@ -47,7 +47,7 @@ public final class FTPDestination: Destination {
         try await connection.isFile(path)
       }
     }
-    let file = FTPRemoteFile(path, pool: pool, end: 0, replaces: replaces)
+    let file = FTPRemoteFile(path, pool: pool, end: 0, replaces: replaces, folderMode: settings.folderMode)
     try await file.start()
     return file
   }

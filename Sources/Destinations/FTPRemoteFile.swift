@@ -20,6 +20,7 @@ actor FTPRemoteFile: RemoteFile {
   private let pool: FTPPool
   private nonisolated let part: String
   private let replaces: Bool
+  private let folderMode: UInt16?
   private var upload: Upload?
   /// Where the running upload's next byte goes.
   private var position: Int64 = 0
@@ -35,7 +36,9 @@ actor FTPRemoteFile: RemoteFile {
   /// - Parameters:
   ///   - end: bytes that the .part file has.
   ///   - replaces: a file is known to have the final name.
-  init(_ path: RemotePath, pool: FTPPool, end: Int64, replaces: Bool) {
+  ///   - folderMode: permission bits of folders that are made for it.
+  init(_ path: RemotePath, pool: FTPPool, end: Int64, replaces: Bool, folderMode: UInt16? = nil) {
+    self.folderMode = folderMode
     self.path = path
     self.pool = pool
     self.end = end
@@ -74,9 +77,16 @@ actor FTPRemoteFile: RemoteFile {
 
   /// False if they were all there.
   private func makeFolders() async throws(DestinationError) -> Bool {
-    let folder = path.parent
+    let (folder, folderMode) = (path.parent, folderMode)
     return try await pool.withConnection { (connection) async throws(FTPError) in
-      !(try await connection.makeDirectories(folder).isEmpty)
+      let made = try await connection.makeDirectories(folder)
+      for folder in made {
+        guard let folderMode, try await !connection.setMode(folderMode, of: folder.text) else { continue }
+        throw FTPError(
+          .unsupported, "\(connection.endpoint) made \(folder), and sets no permissions of folders.",
+          nextStep: "Leave the folders' permissions out for this server.")
+      }
+      return !made.isEmpty
     }
   }
 
@@ -238,6 +248,14 @@ actor FTPRemoteFile: RemoteFile {
   }
 
   // MARK: The end
+
+  func set(_ attributes: FileAttributes) async throws(DestinationError) {
+    try await flush()
+    let (path, part) = (path, part)
+    try await pool.withConnection { (connection) async throws(FTPError) in
+      try await connection.set(attributes, of: path, at: part)
+    }
+  }
 
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {
     try await enter()

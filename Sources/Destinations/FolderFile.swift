@@ -111,6 +111,11 @@ final class FolderFile: RemoteFile {
 
   // MARK: The end
 
+  func set(_ attributes: FileAttributes) async throws(DestinationError) {
+    let (file, path) = (try open(), path)
+    try await threads.run { () throws(DestinationError) in try file.set(attributes, of: path) }
+  }
+
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {
     let (file, path, root) = (try open(), path, root)
     try await threads.run { () throws(DestinationError) in

@@ -55,7 +55,8 @@ public final class SFTPDestination: Destination {
     let file = SFTPRemoteFile(path, pool: pool, hashing: hashing)
     let opened = try await pool.withConnection { (connection) async throws(SFTPError) in
       let opened = try await connection.openPart(
-        path, volumeOf: isKnownToFit ? nil : folder, lookAhead: size ?? .max > Self.smallSize)
+        path, volumeOf: isKnownToFit ? nil : folder, lookAhead: size ?? .max > Self.smallSize,
+        folderMode: self.settings.folderMode)
       file.adopt(opened.handle, of: connection)
       return opened
     }
@@ -131,7 +132,9 @@ extension RemoteInfo {
 
 extension SFTPConnection {
   /// Makes an empty .part file, and the folders above it if they are missing: one round trip where they are there.
-  func openPart(_ path: RemotePath, volumeOf folder: String?, lookAhead: Bool) async throws(SFTPError) -> Opened {
+  func openPart(
+    _ path: RemotePath, volumeOf folder: String?, lookAhead: Bool, folderMode: UInt16? = nil
+  ) async throws(SFTPError) -> Opened {
     // Only a server that can't replace in one step can have been left halfway.
     if try extensions()[Self.posixRename] == nil { try await recoverReplaced(path) }
     let other = lookAhead ? path.text : nil
@@ -142,7 +145,9 @@ extension SFTPConnection {
         return try await open(path.part.text, mode, volumeOf: folder, lookAt: other)
       } catch {
         if error.kind == .noSuchFile, !hasFolders {
-          _ = try await makeDirectories(path.parent)
+          let made = try await makeDirectories(path.parent)
+          // Not by the folder's making alone: the server's umask takes bits away there.
+          if let folderMode { for folder in made { try await set(permissions: folderMode, of: folder.text) } }
           hasFolders = true
         } else if error.kind == .permissionDenied, mode == .createReadable {
           mode = .create  // a folder that only takes files

@@ -55,6 +55,12 @@ final class SFTPRemoteFile: RemoteFile {
 
   // MARK: The end
 
+  func set(_ attributes: FileAttributes) async throws(DestinationError) {
+    try await onHandle { (connection, handle) async throws(SFTPError) in
+      try await connection.set(permissions: attributes.mode, modified: attributes.modified, of: handle)
+    }
+  }
+
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {
     let (number, found) = try await onHandle { (connection, handle) async throws(SFTPError) in
       (connection.number, try await connection.flushedSize(handle))

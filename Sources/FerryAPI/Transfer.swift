@@ -59,7 +59,8 @@ extension FerryFiles {
       Destination.descriptor, SaveDestinationRequest.descriptor, ListDestinationsRequest.descriptor,
       ListDestinationsResponse.descriptor, DeleteDestinationRequest.descriptor, DeleteDestinationResponse.descriptor,
       TestDestinationRequest.descriptor, ProbeStep.descriptor, TestDestinationResponse.descriptor,
-      NameReplacement.descriptor, NameMapping.descriptor, DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
+      NameReplacement.descriptor, NameMapping.descriptor, BandwidthWindow.descriptor, Bandwidth.descriptor,
+      DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
       DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, StateProgress.descriptor, Delivery.descriptor,
       DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor,
       GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor,
@@ -71,7 +72,7 @@ extension FerryFiles {
     ],
     enums: [
       SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor, Proof.descriptor,
-      LetterCase.descriptor,
+      LetterCase.descriptor, Weekday.descriptor,
       DeliveryStatus.descriptor, DeliveryState.descriptor, StateStatus.descriptor, FileStatus.descriptor,
       DeliveryEventKind.descriptor,
     ],

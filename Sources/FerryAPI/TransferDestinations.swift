@@ -113,16 +113,20 @@ public struct HostKeyPolicy: Message {
   public var fingerprints: [String] = []
   /// Accept and remember the key of a host never seen; a changed one is always refused.
   public var acceptNew = false
+  /// Lines of an OpenSSH known_hosts file, hashed names too; they count like fingerprints.
+  public var knownHosts = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
   public static let descriptor = MessageDescriptor(
-    "fileferry.v1.HostKeyPolicy", [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool)])
+    "fileferry.v1.HostKeyPolicy",
+    [.init(1, "fingerprints", .string, .repeated), .init(2, "accept_new", .bool), .init(3, "known_hosts", .string)])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
     switch field {
     case 1: fingerprints.append(try reader.string())
     case 2: acceptNew = try reader.bool()
+    case 3: knownHosts = try reader.string()
     default: try reader.skip()
     }
   }
@@ -130,6 +134,7 @@ public struct HostKeyPolicy: Message {
   public func encode(to writer: inout WireWriter) {
     writer.strings(1, fingerprints)
     writer.bool(2, acceptNew)
+    writer.string(3, knownHosts)
   }
 }
 
@@ -150,6 +155,8 @@ public struct Destination: Message {
   public var trustedCertificates = ""
   /// SFTP: prove files by a SHA-256 command that the server runs, where it can.
   public var allowHashCommand = false
+  /// Of all deliveries to it together; nil: no cap.
+  public var bandwidth: Bandwidth?
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -160,6 +167,7 @@ public struct Destination: Message {
       .init(4, "has_password", .bool), .init(5, "has_private_key", .bool), .init(6, "max_connections", .int32),
       .init(7, "updated_at", .message(Timestamp.self)), .init(8, "active", .bool),
       .init(9, "trusted_certificates", .string), .init(10, "allow_hash_command", .bool),
+      .init(11, "bandwidth", .message(Bandwidth.self)),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -174,6 +182,7 @@ public struct Destination: Message {
     case 8: active = try reader.bool()
     case 9: trustedCertificates = try reader.string()
     case 10: allowHashCommand = try reader.bool()
+    case 11: try reader.message(into: &bandwidth)
     default: try reader.skip()
     }
   }
@@ -189,6 +198,7 @@ public struct Destination: Message {
     writer.bool(8, active)
     writer.string(9, trustedCertificates)
     writer.bool(10, allowHashCommand)
+    writer.message(11, bandwidth)
   }
 }
 

@@ -1,4 +1,4 @@
-// transfer.proto, third part: what may be chosen about a delivery: conflicts, folders, names, proof.
+// transfer.proto, third part: what may be chosen about a delivery: conflicts, folders, names, bandwidth, proof.
 import ProtoWire
 
 public struct OnConflict: ProtoEnum {
@@ -137,6 +137,99 @@ public struct NameMapping: Message {
   }
 }
 
+public struct Weekday: ProtoEnum {
+  public var rawValue: Int32
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  public static let unspecified = Weekday(rawValue: 0)
+  public static let monday = Weekday(rawValue: 1)
+  public static let tuesday = Weekday(rawValue: 2)
+  public static let wednesday = Weekday(rawValue: 3)
+  public static let thursday = Weekday(rawValue: 4)
+  public static let friday = Weekday(rawValue: 5)
+  public static let saturday = Weekday(rawValue: 6)
+  public static let sunday = Weekday(rawValue: 7)
+
+  public static let descriptor = EnumDescriptor(
+    "fileferry.v1.Weekday",
+    [
+      ("WEEKDAY_UNSPECIFIED", 0), ("WEEKDAY_MONDAY", 1), ("WEEKDAY_TUESDAY", 2), ("WEEKDAY_WEDNESDAY", 3),
+      ("WEEKDAY_THURSDAY", 4), ("WEEKDAY_FRIDAY", 5), ("WEEKDAY_SATURDAY", 6), ("WEEKDAY_SUNDAY", 7),
+    ])
+}
+
+/// Hours with a cap of their own.
+public struct BandwidthWindow: Message {
+  /// "22:00"
+  public var from = ""
+  /// "06:00", the next day if it is no later than `from`.
+  public var until = ""
+  /// On which the window begins; empty: every day.
+  public var days: [Weekday] = []
+  /// 0: no cap.
+  public var bytesPerSecond: Int64 = 0
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.BandwidthWindow",
+    [
+      .init(1, "from", .string), .init(2, "until", .string), .init(3, "days", .enumeration(Weekday.self), .repeated),
+      .init(4, "bytes_per_second", .int64),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: from = try reader.string()
+    case 2: until = try reader.string()
+    case 3: try reader.enumerations(into: &days)
+    case 4: bytesPerSecond = try reader.int64()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, from)
+    writer.string(2, until)
+    writer.enumerations(3, days)
+    writer.int64(4, bytesPerSecond)
+  }
+}
+
+/// How fast bytes may leave, by the hour.
+public struct Bandwidth: Message {
+  /// Outside all windows; 0: no cap.
+  public var bytesPerSecond: Int64 = 0
+  /// The first that holds the moment counts.
+  public var windows: [BandwidthWindow] = []
+  /// An IANA name, "Europe/Berlin"; empty: UTC.
+  public var timeZone = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.Bandwidth",
+    [
+      .init(1, "bytes_per_second", .int64), .init(2, "windows", .message(BandwidthWindow.self), .repeated),
+      .init(3, "time_zone", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: bytesPerSecond = try reader.int64()
+    case 2: try reader.messages(into: &windows)
+    case 3: timeZone = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.int64(1, bytesPerSecond)
+    writer.messages(2, windows)
+    writer.string(3, timeZone)
+  }
+}
+
 public struct DeliveryOptions: Message {
   public var onConflict = OnConflict.unspecified
   public var compression = Compression.unspecified
@@ -146,7 +239,15 @@ public struct DeliveryOptions: Message {
   public var names: NameMapping?
   /// Beside each file its ".sha256", as sha256sum -c reads it.
   public var checksumSidecar = false
+  /// Of this delivery; the destination's own counts too.
+  public var bandwidth: Bandwidth?
   public var proof = Proof.unspecified
+  /// Permissions of delivered files, 0o640 say; 0: the server's own.
+  public var fileMode: Int32 = 0
+  /// Of folders that are made; 0: the server's own.
+  public var folderMode: Int32 = 0
+  /// Files get the source's modification time.
+  public var keepTimes = false
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -156,7 +257,9 @@ public struct DeliveryOptions: Message {
       .init(1, "on_conflict", .enumeration(OnConflict.self)),
       .init(2, "compression", .enumeration(Compression.self)), .init(3, "chunk_size", .int64),
       .init(4, "folders", .enumeration(Folders.self)), .init(5, "names", .message(NameMapping.self)),
-      .init(6, "checksum_sidecar", .bool), .init(8, "proof", .enumeration(Proof.self)),
+      .init(6, "checksum_sidecar", .bool), .init(7, "bandwidth", .message(Bandwidth.self)),
+      .init(8, "proof", .enumeration(Proof.self)), .init(9, "file_mode", .int32),
+      .init(10, "folder_mode", .int32), .init(11, "keep_times", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -167,7 +270,11 @@ public struct DeliveryOptions: Message {
     case 4: folders = try reader.enumeration()
     case 5: try reader.message(into: &names)
     case 6: checksumSidecar = try reader.bool()
+    case 7: try reader.message(into: &bandwidth)
     case 8: proof = try reader.enumeration()
+    case 9: fileMode = try reader.int32()
+    case 10: folderMode = try reader.int32()
+    case 11: keepTimes = try reader.bool()
     default: try reader.skip()
     }
   }
@@ -179,6 +286,10 @@ public struct DeliveryOptions: Message {
     writer.enumeration(4, folders)
     writer.message(5, names)
     writer.bool(6, checksumSidecar)
+    writer.message(7, bandwidth)
     writer.enumeration(8, proof)
+    writer.int32(9, fileMode)
+    writer.int32(10, folderMode)
+    writer.bool(11, keepTimes)
   }
 }

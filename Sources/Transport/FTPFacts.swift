@@ -1,6 +1,8 @@
 // What servers tell of themselves (FEAT, RFC 2389) and of files (MLST, RFC 3659; LIST in the two shapes that servers
 // still write), as text in and values out.
 
+import Glibc
+
 public struct FTPFeatures: Sendable, Equatable {
   /// The lines of FEAT, in upper case up to the first space.
   public var lines: [String] = []
@@ -68,6 +70,14 @@ enum FTPFacts {
   }
 
   /// "20240101120000" or with a fraction, in UTC (RFC 3659 section 2.3).
+  /// Seconds since 1970 as RFC 3659 writes a time, in UTC.
+  static func text(ofTime seconds: Int64) -> String {
+    var (moment, parts) = (time_t(seconds), tm())
+    gmtime_r(&moment, &parts)
+    let numbers = [parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec]
+    return numbers.map { $0 < 10 ? "0\($0)" : String($0) }.joined()
+  }
+
   static func time(_ text: Substring) -> Int64? {
     let digits = text.utf8.prefix(14)
     guard digits.count == 14, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {

@@ -102,6 +102,19 @@ extension FTPConnection {
     }
   }
 
+  /// False if the server has no SITE CHMOD.
+  public func setMode(_ mode: UInt16, of path: String) throws(FTPError) -> Bool {
+    let reply = try command("SITE CHMOD \(String(mode, radix: 8)) \(path)", "set the permissions of \(path)")
+    return reply.isPositive
+  }
+
+  /// Seconds since 1970. False if the server knows neither MFMT (draft-somers-ftp-mfxx) nor the MDTM with a time that some
+  /// have in its place.
+  public func setModified(_ seconds: Int64, of path: String) throws(FTPError) -> Bool {
+    let command = features.offers("MFMT") ? "MFMT" : "MDTM"
+    return try self.command("\(command) \(FTPFacts.text(ofTime: seconds)) \(path)", "set the time of \(path)").isPositive
+  }
+
   public func makeDirectory(_ path: String) throws(FTPError) {
     let reply = try command("MKD \(path)", "make the folder \(path)")
     if !reply.isPositive { throw FTPError(reply, "make the folder \(path)", .write, at: endpoint) }

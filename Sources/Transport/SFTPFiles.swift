@@ -81,11 +81,27 @@ extension SFTPConnection {
     return reply.type == SFTPPacket.attributes ? body.readSFTPAttributes() : nil
   }
 
-  /// Seconds since 1970, 32 bits wide in SFTP version 3.
-  public func setModified(_ seconds: UInt32, of path: String) async throws(SFTPError) {
+  /// - Parameter modified: seconds since 1970, 32 bits wide in SFTP version 3.
+  public func set(permissions: UInt16? = nil, modified: Int64? = nil, of handle: SFTPHandle) async throws(SFTPError) {
+    let file = try file(handle)
+    var body = ByteBuffer()
+    body.writeSSHBytes(file.raw)
+    Self.write(permissions, modified, to: &body)
+    try await order(SFTPPacket.fsetstat, body, "set permissions or time of \(file.path)")
+  }
+
+  public func set(permissions: UInt16, of path: String) async throws(SFTPError) {
     var body = body(path)
-    for number: UInt32 in [8, seconds, seconds] { body.writeInteger(number) }
-    try await order(SFTPPacket.setstat, body, "set the time of \(path)")
+    Self.write(permissions, nil, to: &body)
+    try await order(SFTPPacket.setstat, body, "set the permissions of \(path)")
+  }
+
+  /// SSH_FILEXFER_ATTR_PERMISSIONS and _ACMODTIME (draft-ietf-secsh-filexfer-02, section 5).
+  private static func write(_ permissions: UInt16?, _ modified: Int64?, to body: inout ByteBuffer) {
+    body.writeInteger(UInt32((permissions == nil ? 0 : 4) | (modified == nil ? 0 : 8)))
+    if let permissions { body.writeInteger(UInt32(permissions)) }
+    guard let modified else { return }
+    for _ in 0..<2 { body.writeInteger(UInt32(clamping: modified)) }
   }
 
   /// Cuts or stretches the file to `size` bytes.

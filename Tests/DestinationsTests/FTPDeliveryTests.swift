@@ -104,6 +104,26 @@ extension RemoteFile {
     await destination.close()
   }
 
+  @Test("times are set where the server takes them, and what it refuses is told after the rest is done")
+  func attributes() async throws {
+    let server = try VsftpdServer(settings: ["anon_other_write_enable=YES"])
+    let destination = try server.destination()
+    let file = try await destination.create(try server.path("report.bin"), size: 1000)
+    try await file.writeInOrder(bytes(1000), chunk: 1000)
+    // An anonymous login may set times, and no permissions.
+    do throws(DestinationError) {
+      try await file.set(FileAttributes(mode: 0o640, modified: 1_700_000_000))
+      Issue.record("permissions were set")
+    } catch {
+      #expect(error.kind == .unsupported && error.message.contains("sets no permissions of files"), "\(error)")
+    }
+    try await file.set(FileAttributes(modified: 1_700_000_001))
+    try await file.commit(size: 1000, overwrite: false)
+    let found = try FileManager.default.attributesOfItem(atPath: server.files + "/report.bin")
+    #expect((found[.modificationDate] as? Date)?.timeIntervalSince1970 == 1_700_000_001)
+    await destination.close()
+  }
+
   @Test("TLS sessions are reused for file after file", arguments: [VsftpdServer.Mode.ftpes, .ftps])
   func sessions(mode: VsftpdServer.Mode) async throws {
     let server = try VsftpdServer(mode)

@@ -18,6 +18,20 @@ import Testing
     var inside: [String] { get throws { try FileManager.default.subpathsOfDirectory(atPath: text + "/in").sorted() } }
   }
 
+  @Test("a file gets its permissions and its time")
+  func attributes() async throws {
+    let folder = try Folder()
+    let destination = FolderDestination(try folder.root)
+    let file = try await destination.create(try folder.root.appending("a"), size: 3)
+    try await file.write(bytes(3), at: 0)
+    try await file.set(FileAttributes(mode: 0o604, modified: 1_700_000_000))
+    try await file.commit(size: 3, overwrite: false)
+    let found = try FileManager.default.attributesOfItem(atPath: folder.text + "/in/a")
+    #expect((found[.posixPermissions] as? NSNumber)?.intValue == 0o604)
+    #expect((found[.modificationDate] as? Date)?.timeIntervalSince1970 == 1_700_000_000)
+    await destination.close()
+  }
+
   @Test("a file arrives in chunks, is proven beside the writing, and gets its name at the end")
   func delivers() async throws {
     let folder = try Folder()

@@ -1,4 +1,5 @@
-"""What a requester may choose about names and proof: mappings, numbered names, '.sha256' files, the size alone."""
+"""What a requester may choose about files: names by a mapping, numbered names, '.sha256' files, permissions, times, and the
+size alone in place of a proof."""
 import hashlib
 import subprocess
 import uuid
@@ -96,3 +97,17 @@ def test_names_that_would_meet_are_found_before_anything_moves(courier, sshd, in
     done = deliver(courier, sshd, inbox, bucket[0], names=api.NameMapping(template="{environment}"))
     assert done.status == api.DELIVERY_STATUS_FAILED and done.problem.code == "NAME_CLASH"
     assert list(inbox.iterdir()) == [] and list(courier.files(done.id)) == []
+
+
+def test_files_and_new_folders_get_the_permissions_and_times_that_were_asked_for(courier, sshd, weed, inbox, bucket):
+    name, bodies = bucket
+    inbox.chmod(0o755)
+    done = deliver(courier, sshd, inbox, name, file_mode=0o604, folder_mode=0o751, keep_times=True, checksum_sidecar=True)
+    assert done.status == api.DELIVERY_STATUS_SUCCEEDED, done.problem
+    client = weed.client()
+    for key in bodies:
+        file = inbox / key.removeprefix("in/")
+        assert file.stat().st_mode & 0o7777 == 0o604, key
+        assert file.with_name(file.name + ".sha256").stat().st_mode & 0o7777 == 0o604
+        assert int(file.stat().st_mtime) == int(client.head_object(Bucket=name, Key=key)["LastModified"].timestamp())
+    assert (inbox / "2026").stat().st_mode & 0o7777 == 0o751 and inbox.stat().st_mode & 0o7777 == 0o755

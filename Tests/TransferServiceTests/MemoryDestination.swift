@@ -20,6 +20,7 @@ final class MemoryDestination: Destinations.Destination {
     var corruptsAlways = false
     var losesRenameAnswer = false
     var writesAtOffsets = true
+    var attributes: [String: FileAttributes] = [:]
     /// It says that it hashes by itself.
     var hashes = false
     /// Offsets of chunks as they are read back, and the number of writes before.
@@ -114,6 +115,10 @@ struct MemoryFile: RemoteFile {
       try await onChunk(RemoteChunk(range: part, digest: ContentDigest(sha256: SHA256.hash(data: bytes))))
     }
     return ContentDigest(sha256: whole.finalize())
+  }
+
+  func set(_ attributes: FileAttributes) async throws(DestinationError) {
+    server.state.withLock { $0.attributes[path.text] = attributes }
   }
 
   func commit(size: Int64, overwrite: Bool) async throws(DestinationError) {

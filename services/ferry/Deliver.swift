@@ -29,6 +29,10 @@ struct RequestOptions: ParsableArguments {
   @Option(help: "lower or upper: letters of all names.") var letterCase: String?
   @Flag(name: .customLong("sha256-files"), help: "Beside each file its '.sha256', as 'sha256sum -c' reads it.")
   var sha256Files = false
+  @Option(help: "Permissions of the delivered files, in octal: 0640. Default: the server's own.") var fileMode: String?
+  @Option(help: "Permissions of folders that are made. Default: the server's own.") var folderMode: String?
+  @Flag(help: "Give files the modification time that they have at the source.") var keepTimes = false
+  @OptionGroup var bandwidth: BandwidthOptions
   @Option(help: "sha256, or size: compare no more than the size. The receipt says so.") var proof = "sha256"
   @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
   @Option(help: "dev, uat or prod.") var environment = "dev"
@@ -59,6 +63,10 @@ struct RequestOptions: ParsableArguments {
         $0.chunkSize = chunkSize
         $0.folders = flatten ? .flatten : .keep
         $0.names = try names()
+        $0.bandwidth = try bandwidth.caps()
+        $0.fileMode = try Self.mode(fileMode)
+        $0.folderMode = try Self.mode(folderMode)
+        $0.keepTimes = keepTimes
         $0.checksumSidecar = sha256Files
         $0.proof = try Proof.parse(proof, prefix: "PROOF_")
       }
@@ -67,6 +75,14 @@ struct RequestOptions: ParsableArguments {
 }
 
 extension RequestOptions {
+  fileprivate static func mode(_ text: String?) throws -> Int32 {
+    guard let text else { return 0 }
+    guard let mode = Int32(text, radix: 8), mode > 0 else {
+      throw ValidationError("'\(text)' are no permissions: write them in octal, like 0640.")
+    }
+    return mode
+  }
+
   /// Nil where names stay as they are.
   fileprivate func names() throws -> NameMapping? {
     guard rename != nil || !replace.isEmpty || letterCase != nil else { return nil }
@@ -92,22 +108,24 @@ struct DestinationLogin: ParsableArguments {
   @Option(help: "File with the password to log in with. Default: FERRY_DESTINATION_PASSWORD.") var passwordFile: String?
   @Option(help: "Fingerprint of the host key, 'SHA256:...', or of an FTPS server's public key, 'sha256//...'; may be repeated.")
   var hostKey: [String] = []
+  @Option(help: "OpenSSH known_hosts file with the server's host keys; they count like --host-key.") var knownHosts: String?
   @Flag(help: "Accept the key of a host never seen before. A changed key is always refused.") var acceptNewHostKey = false
   @Option(help: "FTPS: file with the certificates (PEM) to trust in place of the system's.") var caFile: String?
   @Flag(help: "FTP: let the server connect back for each file (active mode).") var active = false
   @Flag(help: "SFTP: let the server compute hashes by a shell command, where it can.") var allowHashCommand = false
 
-  var hostKeys: HostKeyPolicy? {
-    guard !hostKey.isEmpty || acceptNewHostKey else { return nil }
-    return .with {
+  private func hostKeys() throws -> HostKeyPolicy? {
+    guard !hostKey.isEmpty || acceptNewHostKey || knownHosts != nil else { return nil }
+    return try .with {
       $0.fingerprints = hostKey
       $0.acceptNew = acceptNewHostKey
+      if let knownHosts { $0.knownHosts = try Secret.contents(of: knownHosts) }
     }
   }
 
   /// Adds all but the credentials.
   func apply(to destination: inout Destination) throws {
-    destination.hostKeys = hostKeys
+    destination.hostKeys = try hostKeys()
     destination.active = active
     destination.allowHashCommand = allowHashCommand
     if let caFile { destination.trustedCertificates = try Secret.contents(of: caFile) + "\n" }
@@ -177,7 +195,7 @@ struct Plan: AsyncParsableCommand {
       $0.credentials = try request.login.credentials()
     }
     try await Server.run(options) { server in
-      let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn())
+      let plan = try await Transfer.Client(server.channel).planDelivery(plan, server.signedIn(timeout: Server.planTimeout))
       guard !options.json else { return print(plan.jsonString()) }
       print("\(Printing.files(plan.files)), \(Printing.bytes(plan.bytes)), to \(plan.destination)")
       if plan.excluded > 0 { print("Without  \(Printing.files(plan.excluded)) that the excludes leave out") }

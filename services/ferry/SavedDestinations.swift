@@ -21,11 +21,13 @@ struct DestinationCommand: AsyncParsableCommand {
     var url: String
     @OptionGroup var login: DestinationLogin
     @Option(help: "Connections at once. Default: 4.") var maxConnections: Int32 = 0
+    @OptionGroup var bandwidth: BandwidthOptions
 
     func run() async throws {
       let credentials = try login.credentials()
       var destination = Destination()
       (destination.name, destination.url, destination.maxConnections) = (name, url, maxConnections)
+      destination.bandwidth = try bandwidth.caps()
       try login.apply(to: &destination)
       try await Server.run(options) { [destination] server in
         let saved = try await Transfer.Client(server.channel).saveDestination(

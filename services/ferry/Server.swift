@@ -22,6 +22,8 @@ struct Server {
 
   /// The longest a call may take that is not a stream.
   static let callTimeout: Duration = .seconds(60)
+  /// A dry run lists all that is selected.
+  static let planTimeout: Duration = .seconds(900)
 
   /// Bytes of one answer: the receipt of the largest delivery fits.
   static let maxAnswerSize = 32 << 20

@@ -40,4 +40,6 @@ enum Patience {
   static let call = Duration.seconds(30)
   /// Calls that themselves go out to a cloud or to a customer's server.
   static let outward = Duration.seconds(120)
+  /// A dry run lists all that is selected.
+  static let plan = Duration.seconds(900)
 }

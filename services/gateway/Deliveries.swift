@@ -45,7 +45,7 @@ enum Deliveries {
   @Sendable static func plan(_ call: RestCall) async throws -> Response {
     let request: PlanDeliveryRequest = try await call.body()
     return call.json(
-      try await call.backends.transfer.unary(Transfer.planDelivery, request, call.onward(Patience.outward)))
+      try await call.backends.transfer.unary(Transfer.planDelivery, request, call.onward(Patience.plan)))
   }
 
   @Sendable static func list(_ call: RestCall) async throws -> Response {

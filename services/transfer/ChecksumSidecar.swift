@@ -10,6 +10,7 @@ extension FileDelivery {
     let text = ChecksumSidecar.line(sha256: file.sha256, name: path.name ?? "")
     let bytes = ByteBuffer(string: text)
     let destination = tools.destination
+    let mode = tools.options.fileMode == 0 ? nil : UInt16(clamping: tools.options.fileMode)
     try await tools.insist("writing \(path.sidecar)") { [tools] in
       let expected = await tools.threads.sha256(bytes)
       let remote = try await reaching(path.sidecar.text) { () throws(DestinationError) in
@@ -26,6 +27,7 @@ extension FileDelivery {
             next: "Have the server's disk checked.", retryable: true, provider: tools.protocolName,
             subject: path.sidecar.text)
         }
+        try await tools.give(FileAttributes(mode: mode), to: remote)
         try await reaching(path.sidecar.text) { () throws(DestinationError) in
           try await remote.commit(size: Int64(bytes.readableBytes), overwrite: true)
         }

@@ -10,6 +10,8 @@ final class DeliveryProgress: Sendable {
     /// Files that have passed a state.
     var passed: [DeliveryState: Int64] = [:]
     var begun: Set<DeliveryState> = []
+    /// What is told once in a run: a handful.
+    var said: Set<String> = []
     var filesFailed: Int64 = 0
     var retries: Int64 = 0
   }
@@ -41,6 +43,9 @@ final class DeliveryProgress: Sendable {
 
   /// True the first time it is asked for a state.
   func begins(_ state: DeliveryState) -> Bool { figures.withLock { $0.begun.insert(state).inserted } }
+
+  /// True the first time it is asked for a text.
+  func saysFirst(_ text: String) -> Bool { figures.withLock { $0.said.insert(text).inserted } }
 
   func addFailedFile() { figures.withLock { $0.filesFailed += 1 } }
   func addRetry() { figures.withLock { $0.retries += 1 } }

@@ -2,6 +2,7 @@
 // not. What one file goes through is FileDelivery's; what comes before and after, the workflow's.
 import Destinations
 import FerryAPI
+import NIOCore
 
 /// What all files of one delivery share.
 struct DeliveryTools: Sendable {
@@ -23,6 +24,39 @@ struct DeliveryTools: Sendable {
   let claims: TargetClaims
   /// Whose paths they are: "user@host:port".
   let server: String
+
+  /// Its own and the destination's, where there are caps.
+  var throttles: [Throttle] = []
+
+  /// At offset, as fast as the caps allow.
+  func write(_ bytes: ByteBuffer, at offset: Int64, to remote: any RemoteFile) async throws {
+    var (rest, offset) = (bytes, offset)
+    repeat {
+      let size = min(rest.readableBytes, throttles.compactMap(\.slice).min() ?? rest.readableBytes)
+      for throttle in throttles { try await throttle.wait(size) }
+      guard let slice = rest.readSlice(length: size) else { return }
+      let at = offset
+      try await reaching { () throws(DestinationError) in try await remote.write(slice, at: at) }
+      offset += Int64(size)
+    } while rest.readableBytes > 0
+  }
+
+  /// What the server can't set is said once, and keeps no file from being delivered.
+  func give(_ attributes: FileAttributes, to remote: any RemoteFile) async throws {
+    if attributes.isEmpty { return }
+    do {
+      try await insist("setting permissions or time of \(remote.path)") {
+        try await reaching(remote.path.text) { () throws(DestinationError) in try await remote.set(attributes) }
+      }
+    } catch let failure as DeliveryFailure where failure.problem.code == "DESTINATION_UNSUPPORTED" {
+      guard journal.progress.saysFirst(failure.problem.message) else { return }
+      let text = failure.problem.message
+      try await journal.change { change in
+        change.event(.note, text)
+        change.note("attributes", text)
+      }
+    }
+  }
 
   /// What `claims` knows a path by.
   func target(_ path: String) -> String { "\(server) \(path)" }

@@ -2,6 +2,7 @@
 // failed or was cancelled, the clearing up and the telling of that. Each part finds in the journal how far an earlier
 // run came. A pause ends the run where it stands: a resume is the next run.
 import Destinations
+import DocumentStore
 import FerryAPI
 import Logging
 import RPC
@@ -27,6 +28,7 @@ struct DeliveryWorkflow: Sendable {
   let hub: WatchHub
   let running: RunningDeliveries
   let claims: TargetClaims
+  let throttles: DestinationThrottles
   let signer: ReceiptSigner
   let logger: Logger
 
@@ -177,9 +179,10 @@ struct DeliveryWorkflow: Sendable {
     _ choice: DestinationChoice, _ journal: DeliveryJournal
   ) async throws -> any Destinations.Destination {
     let endpoint = choice.address.endpoint
+    let folderMode = await journal.delivery.request?.options?.folderMode ?? 0
     var known = try await keeping { () throws(RPCError) in try await destinations.knownHostKeys(endpoint) }
     while true {
-      let destination = try open(choice, known: known)
+      let destination = try open(choice, known: known, folderMode: folderMode)
       do {
         let retried: @Sendable (DeliveryFailure) async throws -> Void = {
           try await journal.retried("connecting to \(endpoint)", $0)
@@ -207,8 +210,12 @@ struct DeliveryWorkflow: Sendable {
     }
   }
 
-  private func open(_ choice: DestinationChoice, known: [String]) throws -> any Destinations.Destination {
-    do throws(DestinationError) { return try DestinationRegistry.destination(choice.settings(known: known)) } catch {
+  private func open(
+    _ choice: DestinationChoice, known: [String], folderMode: Int32
+  ) throws -> any Destinations.Destination {
+    do throws(DestinationError) {
+      return try DestinationRegistry.destination(choice.settings(known: known, folderMode: folderMode))
+    } catch {
       throw DeliveryFailure(error, connecting: true, subject: choice.url)
     }
   }
@@ -235,11 +242,14 @@ struct DeliveryWorkflow: Sendable {
     let capabilities = try await persist(onRetry: { try await journal.retried("asking the destination", $0) }) {
       try await reaching(connecting: true) { () throws(DestinationError) in try await destination.capabilities() }
     }
+    let server = "\(choice.address.user)@\(choice.address.endpoint)"
+    defer { if choice.bandwidth != nil { throttles.release(server) } }
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
       chunks: DeliveryWork.slots(chunkSize: sums.largestChunk), options: options,
       writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
-      protocolName: choice.address.scheme, claims: claims, server: "\(choice.address.user)@\(choice.address.endpoint)")
+      protocolName: choice.address.scheme, claims: claims, server: server,
+      throttles: try caps(delivery, choice, server, now: journal.context.clock.now))
     let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)
     let ticker = Task {
       var last = journal.progress.current
@@ -268,6 +278,14 @@ struct DeliveryWorkflow: Sendable {
         try await source.grant(file, chunkSize: Planner.chunkSize(file.size, wanted: wanted))
       }
     }
+  }
+
+  /// The delivery's own, and that which it shares with others to the same server.
+  private func caps(
+    _ delivery: Delivery, _ choice: DestinationChoice, _ server: String, now: @escaping @Sendable () -> UnixMilliseconds
+  ) throws -> [Throttle] {
+    let own = try (delivery.request?.options?.bandwidth).map { Throttle(try RequestCheck.bandwidth($0), now: now) }
+    return [own, choice.bandwidth.map { throttles.take(server, $0, now: now) }].compactMap { $0 }
   }
 
   static func failure(of failed: Int64, _ first: DeliveryFile, _ delivery: Delivery) -> DeliveryFailure {

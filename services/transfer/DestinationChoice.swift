@@ -23,6 +23,8 @@ struct DestinationChoice: Sendable {
   var maxConnections: Int
   var ftp = FTPSettings()
   var allowsHashCommand = false
+  /// Of all deliveries to the server together.
+  var bandwidth: BandwidthSchedule?
   /// Nil where the saved or given destination has none.
   var credentials: DestinationCredentials?
 
@@ -51,8 +53,9 @@ struct DestinationChoice: Sendable {
 
   static func spelledOut(_ destination: FerryAPI.Destination) throws(RPCError) -> DestinationChoice {
     let address = try parse(destination.url)
-    let policy = destination.hostKeys ?? HostKeyPolicy()
+    var policy = destination.hostKeys ?? HostKeyPolicy()
     try check(policy, of: address)
+    policy.fingerprints += try listed(in: policy.knownHosts, address)
     guard destination.trustedCertificates.utf8.count <= maxCertificateBytes else {
       throw .invalid(
         "The certificates to trust are over \(maxCertificateBytes) bytes.", next: "Give the CA's certificate alone.")
@@ -62,7 +65,9 @@ struct DestinationChoice: Sendable {
       address: address, isFolder: means(folder: destination.url, address), hostKeys: policy,
       maxConnections: try connections(destination.maxConnections),
       ftp: FTPSettings(active: destination.active, trustedCertificatesPEM: trusted),
-      allowsHashCommand: destination.allowHashCommand, credentials: nil)
+      allowsHashCommand: destination.allowHashCommand,
+      bandwidth: try destination.bandwidth.map { (wanted) throws(RPCError) in try RequestCheck.bandwidth(wanted) },
+      credentials: nil)
   }
 
   private static func saved(
@@ -151,6 +156,31 @@ struct DestinationChoice: Sendable {
     }
   }
 
+  /// The fingerprints that a known_hosts file has of the server. One without any is refused: it would pin nothing.
+  private static func listed(in text: String, _ address: DestinationAddress) throws(RPCError) -> [String] {
+    guard !text.isEmpty else { return [] }
+    guard address.scheme == "sftp" else {
+      throw .invalid(
+        "A known_hosts file was given, and \(address.scheme) has no host keys.",
+        next: "Pin the server's public key, as the test of the destination shows it.", problem: "DESTINATION_INVALID")
+    }
+    let file: KnownHosts
+    do throws(KnownHosts.Malformed) { file = try KnownHosts(text) } catch {
+      let place = error.line == 0 ? "The known_hosts file" : "Line \(error.line) of the known_hosts file"
+      throw .invalid(
+        "\(place) \(error.reason).", next: "Give the lines of this host alone, as ssh-keyscan prints them.",
+        problem: "DESTINATION_INVALID")
+    }
+    let found = file.fingerprints(host: address.host, port: address.port)
+    guard !found.isEmpty else {
+      throw .invalid(
+        "The known_hosts file has no key of \(address.endpoint) that counts.",
+        next: "Add the host's lines, as ssh-keyscan prints them, or give its fingerprint.",
+        problem: "DESTINATION_INVALID")
+    }
+    return found
+  }
+
   /// "sha256//" and a SHA-256 in base64.
   private static func isPin(_ text: String) -> Bool {
     guard text.hasPrefix("sha256//"), text.utf8.count == 52 else { return false }
@@ -171,7 +201,8 @@ struct DestinationChoice: Sendable {
   /// Where files go, without secrets.
   var url: String { address.description }
 
-  func settings(known: [String]) -> DestinationSettings {
+  /// - Parameter folderMode: permission bits of folders that are made; 0: the server's own.
+  func settings(known: [String], folderMode: Int32 = 0) -> DestinationSettings {
     let given = credentials ?? DestinationCredentials()
     func some(_ text: String) -> String? { text.isEmpty ? nil : text }
     return DestinationSettings(
@@ -183,6 +214,7 @@ struct DestinationChoice: Sendable {
       ftp: FTPSettings(
         active: ftp.active, trustedCertificatesPEM: ftp.trustedCertificatesPEM,
         pinnedPublicKeys: hostKeys.fingerprints.isEmpty ? known : hostKeys.fingerprints),
-      remoteHash: allowsHashCommand ? .whereOffered : .never)
+      remoteHash: allowsHashCommand ? .whereOffered : .never,
+      folderMode: folderMode == 0 ? nil : UInt16(clamping: folderMode))
   }
 }

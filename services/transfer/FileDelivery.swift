@@ -357,7 +357,7 @@ actor FileDelivery {
         try await self.untilWritten(index - 1)
       }
       do {
-        try await reaching { () throws(DestinationError) in try await remote.write(bytes, at: range.lowerBound) }
+        try await tools.write(bytes, at: range.lowerBound, to: remote)
       } catch let failure as DeliveryFailure {
         throw try await self.rewound(failure)
       }
@@ -492,6 +492,7 @@ actor FileDelivery {
     let (size, destination) = (file.size, tools.destination)
     let overwrite = tools.options.onConflict != .fail && tools.options.onConflict != .keepBoth
     let sha256 = file.sha256
+    try await tools.give(attributes, to: remote)
     let attempts = Slots(1)
     try await tools.insist("renaming \(name)") {
       do {
@@ -510,6 +511,13 @@ actor FileDelivery {
       }
     }
     try await finish(sha256: sha256)
+  }
+
+  private var attributes: FileAttributes {
+    let options = tools.options
+    return FileAttributes(
+      mode: options.fileMode == 0 ? nil : UInt16(clamping: options.fileMode),
+      modified: options.keepTimes ? file.sourceModifiedAt?.seconds : nil)
   }
 
   private func finish(sha256: String) async throws {

@@ -74,6 +74,13 @@ struct PlanCall: Sendable {
         files: tally.files, bytes: tally.bytes, samples: try await calls.archive.durations(to: choice.address),
         server: choice.address.host)
       (answer.secondsLow, answer.secondsHigh, answer.durationBasis) = (duration.low, duration.high, duration.basis)
+      let own = try (wanted.options?.bandwidth).map { (cap) throws(RPCError) in try RequestCheck.bandwidth(cap) }
+      let now = SystemTime.now()
+      let capped = [own, choice.bandwidth].compactMap { $0?.seconds(for: tally.bytes, from: now) }.max() ?? 0
+      if capped > duration.low {
+        (answer.secondsLow, answer.secondsHigh) = (max(duration.low, capped), max(duration.high, capped))
+        answer.durationBasis += ", and the bandwidth that is allowed"
+      }
     }
     let costs = await connection(source.connection, context).flatMap { PlanCosts(calls.prices, $0) }
     if let costs, tally.files > 0 {

@@ -41,6 +41,10 @@ enum RequestCheck {
     guard [.unspecified, .sha256, .size].contains(options.proof) else {
       throw .invalid("This proof is not known.", next: "Ask for SHA-256, or for the size alone.")
     }
+    guard (0...0o777).contains(options.fileMode), (0...0o777).contains(options.folderMode) else {
+      throw .invalid("Permissions are over 0777.", next: "Give the nine bits for owner, group and others, such as 0640.")
+    }
+    if let wanted = options.bandwidth { _ = try bandwidth(wanted) }
     if let mapping = options.names {
       _ = try names(mapping, NameMapper.Delivery(ticket: "", group: "", environment: .unspecified, time: Timestamp()))
     }
@@ -89,6 +93,14 @@ enum RequestCheck {
       throw .invalid(
         "The pattern \(String(pattern.prefix(100)).debugDescription) \(error.reason).",
         next: "Write it like in/**/*.csv; a backslash takes a special character as it is.", problem: "PATTERN_INVALID")
+    }
+  }
+
+  static func bandwidth(_ wanted: Bandwidth) throws(RPCError) -> BandwidthSchedule {
+    do throws(BandwidthSchedule.Malformed) { return try BandwidthSchedule(wanted) } catch {
+      throw .invalid(
+        "The bandwidth \(error.reason).", next: "Give bytes a second, times like 08:00, and a zone like Europe/Berlin.",
+        problem: "BANDWIDTH_INVALID")
     }
   }
 

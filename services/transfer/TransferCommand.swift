@@ -69,7 +69,7 @@ struct TransferCommand: AsyncParsableCommand {
         notifications: Notifications.Client(environment.channel(to: "notification")), assist: assist,
         identity: identity, persist: persist),
       identity: identity, http: http, threads: WorkThreads(), persist: persist, hub: hub,
-      running: RunningDeliveries(), claims: TargetClaims(),
+      running: RunningDeliveries(), claims: TargetClaims(), throttles: DestinationThrottles(),
       signer: try ReceiptSigner(keyFile: environment.dataDirectory + "/receipt.key"), logger: logger)
     // The instance's name is the same after a restart, so that it takes its own runs up at once.
     let engine = WorkflowEngine(

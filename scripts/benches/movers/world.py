@@ -115,6 +115,7 @@ class World:
         self.rclone = RcloneS3.find()
         self.files = self.memory / "s3" / BUCKET
         self.files.mkdir(parents=True)
+        self._source_name = source
         self.source = self._source(source)
         self._servers: dict[str, Server] = {}
         self._count = 0
@@ -128,6 +129,17 @@ class World:
             server.rclone_provider = "Rclone"
         self.stack.callback(server.stop)
         return server.start()
+
+    @contextlib.contextmanager
+    def source_is(self, name: str):
+        """Another source for a while. All servers stop with the world."""
+        before = self.source
+        if name != self._source_name:
+            self.source = self._source(name)
+        try:
+            yield
+        finally:
+            self.source = before
 
     @property
     def holds_files(self) -> bool:
