@@ -1,10 +1,11 @@
-// A destination's URL: "sftp://user@host:port/path" (RFC 3986). Secrets have no place in it, so that it may be shown
-// and logged.
+// A destination's URL: "sftp://user@host:port/path" (RFC 3986), or "file:///path" for a folder of this machine (RFC 8089).
+// Secrets have no place in it, so that it may be shown and logged.
 import Transport
 
 public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
-  /// In lower case: "sftp", "ftp", "ftpes" (explicit TLS) or "ftps" (implicit TLS).
+  /// In lower case: "sftp", "ftp", "ftpes" (explicit TLS), "ftps" (implicit TLS) or "file".
   public let scheme: String
+  /// Empty for a folder of this machine, like the host.
   public let user: String
   /// A name, an IPv4 address, or an IPv6 address without brackets.
   public let host: String
@@ -13,8 +14,9 @@ public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
   public let path: RemotePath
 
   private static let defaultPorts: [String: UInt16] = [
-    "sftp": SSHEndpoint.defaultPort, "ftp": 21, "ftpes": 21, "ftps": 990,
+    "sftp": SSHEndpoint.defaultPort, "ftp": 21, "ftpes": 21, "ftps": 990, fileScheme: 0,
   ]
+  public static let fileScheme = "file"
   static let maxLength = 8192
 
   public init(scheme: String = "sftp", user: String, host: String, port: UInt16, path: RemotePath) {
@@ -37,6 +39,14 @@ public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
     let rest = url[colon.upperBound...]
     let slash = rest.firstIndex(of: "/") ?? rest.endIndex
     let authority = rest[..<slash]
+    if scheme == Self.fileScheme {
+      (user, host, port) = ("", "", 0)
+      path = try Self.path(rest[slash...])
+      guard authority.isEmpty, path.base == .root else {
+        throw Self.invalid("names no folder of this machine", "Write it as file:///path, with three slashes.")
+      }
+      return
+    }
     guard let at = authority.lastIndex(of: "@") else {
       throw Self.invalid("names no user", "Write it as \(scheme)://user@host/path.")
     }
@@ -123,6 +133,7 @@ public struct DestinationAddress: Sendable, Hashable, CustomStringConvertible {
     let bracketed = host.contains(":") ? "[\(host)]" : host
     let suffix = port == Self.defaultPorts[scheme] ? "" : ":\(port)"
     let base = path.base == .home ? "/~" : ""
+    if scheme == Self.fileScheme { return "file://" + path.parts.map { "/" + Self.encoded($0) }.joined() }
     let tail = path.parts.isEmpty && path.base == .root ? "/" : path.parts.map { "/" + Self.encoded($0) }.joined()
     return "\(scheme)://\(Self.encoded(user))@\(bracketed)\(suffix)\(base)\(tail)"
   }

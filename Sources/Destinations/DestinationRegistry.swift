@@ -34,6 +34,8 @@ public struct DestinationSettings: Sendable {
   public var remoteHash: RemoteHashPolicy
   /// Permission bits of folders that are made; nil: the server's own.
   public var folderMode: UInt16?
+  /// For file: the folders that may be written to, with all below them; the destination's own folder is in one of them.
+  public var folderRoots: [RemotePath] = []
 
   /// `maxConnections` of 0 or less means the default; more than the most is cut.
   public init(
@@ -53,11 +55,14 @@ public struct DestinationSettings: Sendable {
 }
 
 public enum DestinationRegistry {
-  private static let builders: [String: @Sendable (DestinationSettings) -> any Destination] = [
+  private static let builders: [String: @Sendable (DestinationSettings) throws(DestinationError) -> any Destination] = [
     "sftp": { SFTPDestination($0, remoteHash: $0.remoteHash) },
     "ftp": { FTPDestination($0) },  // readable on the way
     "ftpes": { FTPDestination($0) },  // TLS by AUTH TLS
     "ftps": { FTPDestination($0) },  // TLS from the first byte
+    "file": { (settings) throws(DestinationError) in
+      FolderDestination(try root(of: settings.address.path, among: settings.folderRoots), folderMode: settings.folderMode)
+    },
   ]
 
   public static var schemes: [String] { builders.keys.sorted() }
@@ -69,6 +74,15 @@ public enum DestinationRegistry {
         .invalidAddress, "There is no destination of the kind \"\(settings.address.scheme)\".",
         nextStep: "Use one of: \(schemes.joined(separator: ", ")).")
     }
-    return build(settings)
+    return try build(settings)
+  }
+
+  /// The innermost of the folders that may be written to which holds the path.
+  public static func root(of path: RemotePath, among roots: [RemotePath]) throws(DestinationError) -> RemotePath {
+    let holding = roots.filter { $0.base == path.base && path.parts.starts(with: $0.parts) }
+    if let root = holding.max(by: { $0.parts.count < $1.parts.count }) { return root }
+    throw DestinationError(
+      .invalidAddress, "\(path) is in no folder of this machine that may be written to.",
+      nextStep: "Have an administrator start FileFerry with --folder-root and that folder.")
   }
 }

@@ -9,11 +9,15 @@ public final class FolderDestination: Destination {
   static let workers = 4
 
   let root: RemotePath
+  private let folderMode: UInt16?
   let threads: FolderThreads
 
-  /// `root`: an absolute path of a folder that is there. Links on the way to it are followed; below it none is.
-  public init(_ root: RemotePath) {
+  /// - Parameters:
+  ///   - root: an absolute path of a folder that is there. Links on the way to it are followed; below it none is.
+  ///   - folderMode: permission bits of folders that are made.
+  public init(_ root: RemotePath, folderMode: UInt16? = nil) {
     self.root = root
+    self.folderMode = folderMode
     threads = FolderThreads(Self.workers)
   }
 
@@ -43,8 +47,8 @@ public final class FolderDestination: Destination {
 
   public func create(_ path: RemotePath, size: Int64?) async throws(DestinationError) -> any RemoteFile {
     try checkName(path)
-    let descriptor = try await threads.run { [root] () throws(DestinationError) in
-      let folder = try FolderPath.open(path.parent, root, making: true)
+    let descriptor = try await threads.run { [root, folderMode] () throws(DestinationError) in
+      let folder = try FolderPath.open(path.parent, root, making: true, folderMode: folderMode)
       if try folder.info(path.name, path)?.isDirectory == true {
         throw DestinationError(.conflict, "\(path) is a folder.", nextStep: "Choose another name for the file.")
       }

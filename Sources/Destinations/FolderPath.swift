@@ -15,8 +15,10 @@ struct FolderPath: Sendable {
   let path: RemotePath
   let descriptor: FolderDescriptor
 
-  /// `making`: folders that are missing below the root are made.
-  static func open(_ path: RemotePath, _ root: RemotePath, making: Bool) throws(DestinationError) -> FolderPath {
+  /// `making`: folders that are missing below the root are made, with the permission bits `folderMode`.
+  static func open(
+    _ path: RemotePath, _ root: RemotePath, making: Bool, folderMode: UInt16? = nil
+  ) throws(DestinationError) -> FolderPath {
     guard path.base == root.base, path.parts.starts(with: root.parts) else {
       throw DestinationError(
         .invalidPath, "The path \(path) is not below \(root).",
@@ -30,8 +32,14 @@ struct FolderPath: Sendable {
       var next = openat(folder.raw, name, flags)
       if next < 0, errno == ENOENT, making {
         // Another may make it at the same time.
-        if mkdirat(folder.raw, name, 0o755) != 0, errno != EEXIST { throw error(errno, "make the folder \(path)") }
+        let made = mkdirat(folder.raw, name, 0o755) == 0
+        if !made, errno != EEXIST { throw error(errno, "make the folder \(path)") }
         next = openat(folder.raw, name, flags)
+        if made, next >= 0, let folderMode, fchmod(next, mode_t(folderMode)) != 0 {
+          let problem = error(errno, "set the permissions of \(path)")
+          Glibc.close(next)
+          throw problem
+        }
       }
       guard next >= 0 else { throw error(errno, "open the folder \(path)") }
       folder = FolderDescriptor(next)

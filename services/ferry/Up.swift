@@ -28,6 +28,8 @@ struct Up: AsyncParsableCommand {
   @Option(help: "File with the password at the mail server.") var smtpPasswordFile: String?
   @Option(help: "Sender of mails.") var mailFrom: String?
   @Option(help: "File with the address of a Microsoft Teams webhook.") var teamsWebhookUrlFile: String?
+  @Option(help: "A folder of this machine that deliveries may write to, as file:///PATH. May be repeated.")
+  var folderRoot: [String] = []
   @Option(help: "Seconds that a delivery keeps trying what may work later, such as a lost connection.")
   var retryBudgetSeconds: Int?
 
@@ -97,6 +99,7 @@ struct Up: AsyncParsableCommand {
       add("--first-admin-password-file", firstAdminPasswordFile.map(absolute))
     case "transfer":
       add("--retry-budget-seconds", retryBudgetSeconds.map(String.init))
+      for folder in folderRoot { add("--folder-root", absolute(folder)) }
     case "notification":
       add("--smtp-url", smtpUrl)
       add("--smtp-user", smtpUser)

@@ -23,6 +23,9 @@ struct DestinationChoice: Sendable {
   var maxConnections: Int
   var ftp = FTPSettings()
   var allowsHashCommand = false
+  private var folderRoots: [RemotePath] = []
+  /// There is nobody to log in to.
+  var isOfThisMachine: Bool { address.scheme == DestinationAddress.fileScheme }
   /// Of all deliveries to the server together.
   var bandwidth: BandwidthSchedule?
   /// Nil where the saved or given destination has none.
@@ -48,6 +51,14 @@ struct DestinationChoice: Sendable {
       if let given { choice.credentials = given }
     }
     try choice.apply(path: path)
+    choice.folderRoots = store.folderRoots
+    if choice.isOfThisMachine {
+      do throws(DestinationError) {
+        _ = try DestinationRegistry.root(of: choice.address.path, among: store.folderRoots)
+      } catch {
+        throw .invalid(error.message, next: error.nextStep, problem: "DESTINATION_INVALID")
+      }
+    }
     return choice
   }
 
@@ -205,7 +216,7 @@ struct DestinationChoice: Sendable {
   func settings(known: [String], folderMode: Int32 = 0) -> DestinationSettings {
     let given = credentials ?? DestinationCredentials()
     func some(_ text: String) -> String? { text.isEmpty ? nil : text }
-    return DestinationSettings(
+    var settings = DestinationSettings(
       address,
       secrets: DestinationSecrets(
         password: some(given.password), privateKey: some(given.privateKey), passphrase: some(given.passphrase)),
@@ -216,5 +227,7 @@ struct DestinationChoice: Sendable {
         pinnedPublicKeys: hostKeys.fingerprints.isEmpty ? known : hostKeys.fingerprints),
       remoteHash: allowsHashCommand ? .whereOffered : .never,
       folderMode: folderMode == 0 ? nil : UInt16(clamping: folderMode))
+    settings.folderRoots = folderRoots
+    return settings
   }
 }

@@ -1,5 +1,6 @@
 // Saved destinations with their credentials, sealed, and the host keys that were accepted once. What a destination can
 // do is the Destinations library's.
+import Destinations
 import DocumentStore
 import FerryAPI
 import RPC
@@ -22,6 +23,8 @@ struct DestinationStore: Sendable {
 
   let store: any DocumentStore
   let box: SecretBox
+  /// Of this machine, that deliveries may write to.
+  var folderRoots: [RemotePath] = []
 
   func load(_ name: String) async throws(RPCError) -> Saved? {
     let key = DocumentKey(partition: Self.partition, sort: name)

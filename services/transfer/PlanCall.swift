@@ -112,7 +112,8 @@ struct PlanCall: Sendable {
   }
 
   private func canLogIn(_ choice: DestinationChoice, _ destination: any Destinations.Destination) async -> Login {
-    guard choice.credentials.map({ !$0.password.isEmpty || !$0.privateKey.isEmpty }) ?? false else { return .notTried }
+    let hasSecret = choice.credentials.map { !$0.password.isEmpty || !$0.privateKey.isEmpty } ?? false
+    guard hasSecret || choice.isOfThisMachine else { return .notTried }
     do throws(DestinationError) {
       _ = try await destination.identity()
       return .succeeded

@@ -1,5 +1,6 @@
 // The program ferry-transfer: its options, and what its service is put together from.
 import ArgumentParser
+import Destinations
 import FerryAPI
 import RPC
 import ServiceKit
@@ -29,7 +30,13 @@ struct TransferCommand: AsyncParsableCommand {
   @Option(help: "JSON file with the prices that a dry run reckons with, in place of the public ones that come with it.")
   var priceList: String?
 
+  @Option(help: "A folder of this machine that deliveries may write to, as file:///PATH. May be repeated. Default: none.")
+  var folderRoot: [String] = []
+
   func validate() throws {
+    for folder in folderRoot where !folder.hasPrefix("/") {
+      throw ValidationError("--folder-root is \(folder). Give the whole path, from / on.")
+    }
     guard (0...86_400).contains(retryBudgetSeconds) else {
       throw ValidationError("--retry-budget-seconds is \(retryBudgetSeconds). Set it to 0 up to 86400.")
     }
@@ -38,15 +45,21 @@ struct TransferCommand: AsyncParsableCommand {
   func run() async throws {
     let (seconds, caFile) = (retryBudgetSeconds, caFile)
     let prices = try PriceList.load(priceList)
+    let folderRoots = try folderRoot.map { folder in
+      try RemotePath(.root, parts: folder.split(separator: "/").map(String.init))
+    }
     try await runService(
       name: "transfer", options: options, peers: peers, files: [FerryFiles.common, FerryFiles.transfer]
     ) { environment in
-      try await Self.build(environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile, prices: prices)
+      try await Self.build(
+        environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile, prices: prices,
+        folderRoots: folderRoots)
     }
   }
 
   private static func build(
-    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?, prices: PriceList
+    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?, prices: PriceList,
+    folderRoots: [RemotePath]
   ) async throws -> Router {
     var configuration = HTTPClientConfiguration()
     configuration.caFile = caFile
@@ -60,7 +73,7 @@ struct TransferCommand: AsyncParsableCommand {
     let hub = WatchHub()
     let workflow = DeliveryWorkflow(
       archive: DeliveryArchive(store: store, box: environment.secretBox),
-      destinations: DestinationStore(store: store, box: environment.secretBox),
+      destinations: DestinationStore(store: store, box: environment.secretBox, folderRoots: folderRoots),
       broker: StorageBroker.Client(environment.channel(to: "storage-broker")),
       tickets: Tickets(
         ticketing: Ticketing.Client(environment.channel(to: "ticketing")), assist: assist, identity: identity,
