@@ -81,6 +81,7 @@ let package = Package(
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CSSH2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
 
     // Libraries, lowest first.
@@ -111,7 +112,8 @@ let package = Package(
       name: "StorageBrokerService", dependencies: ["ServiceKit", "ObjectStores"], path: "services/storage-broker",
       linkerSettings: slim),
     .executableTarget(
-      name: "TransferService", dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", crypto, logging, nioCore],
+      name: "TransferService",
+      dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", "CMalloc", crypto, logging, nioCore],
       path: "services/transfer", resources: [.embedInCode("prices.json")], linkerSettings: slim),
     .executableTarget(
       name: "NotificationService", dependencies: ["ServiceKit", "Transport"], path: "services/notification",
@@ -137,14 +139,13 @@ let package = Package(
       path: "Tests/Peers/InteropServer"),
     .executableTarget(
       name: "InteropClient", dependencies: ["InteropMessages", "RPC", arguments], path: "Tests/Peers/InteropClient"),
-    .systemLibrary(name: "CMalloc", path: "Tests/Fuzz/CMalloc"),
     .executableTarget(
       name: "Fuzz",
       dependencies: [
         "CMalloc", "FerryAPI", "ProtoWire", "HTTP2", arguments, nioCore,
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
-      path: "Tests/Fuzz", exclude: ["CMalloc"]),
+      path: "Tests/Fuzz"),
     .target(name: "BenchEcho", dependencies: ["ProtoWire", "RPC"], path: "Tests/Bench/Echo"),
     .executableTarget(
       name: "BenchServer",

@@ -99,7 +99,7 @@ import Testing
         "GET deliveries/{id}/files", "GET deliveries/{id}/events", "POST deliveries/{id}/pause",
         "POST deliveries/{id}/resume", "POST deliveries/{id}/cancel",
         "POST deliveries/{id}/retry", "GET deliveries/{id}/receipt",
-        "GET deliveries/{id}/receipt/files", "GET receipt-key", "GET tickets",
+        "GET deliveries/{id}/receipt/files", "GET receipt-key", "GET openapi.json", "GET tickets",
         "GET tickets/{number}", "GET notifications", "POST notifications/read", "GET notifications/events",
         "GET notifications/channels",
       ])

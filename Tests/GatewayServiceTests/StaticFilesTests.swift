@@ -1,6 +1,7 @@
 // The page's files: exact names only, right types, no way out of the folder.
 import Foundation
 import HTTPTypes
+import Logging
 import Testing
 
 @testable import GatewayService
@@ -59,7 +60,7 @@ import Testing
 
   @Test("what is neither a route nor a file is a problem with 404; the page answers GET and HEAD alone")
   func neither() throws {
-    let page = PageMiddleware(files: files)
+    let page = PageMiddleware(api: RestAPI(backends: FakeServices.nowhere, logger: Logger(label: "test")), files: files)
     let missing = page.answer(.get, "/api/v1/nope", [:])
     #expect(missing.status == .notFound)
     #expect(missing.headers[.contentType] == "application/problem+json")

@@ -7,7 +7,7 @@ import pytest
 import samples
 from contract import api, problem
 
-RATE = 8 << 20
+RATE = 24 << 20
 
 
 def start(courier, sshd, inbox, **options):
@@ -31,9 +31,9 @@ def test_a_delivery_goes_no_faster_than_its_cap_and_the_plan_says_so(courier, ss
     assert least * 0.9 < took < least * 2 + 3
     assert (inbox / "data.bin").read_bytes() == samples.big()
     request = courier.request(sshd.url(inbox) + "/", key=samples.BIG_KEY)
-    request.options.bandwidth.CopyFrom(cap)
+    request.options.bandwidth.CopyFrom(api.Bandwidth(bytes_per_second=RATE // 8))
     plan = courier.client.Transfer.PlanDelivery(request=request, credentials=courier.key_login())
-    assert plan.seconds_low >= int(least) and "bandwidth" in plan.duration_basis
+    assert plan.seconds_low >= int(8 * least) and "bandwidth" in plan.duration_basis
 
 
 def test_two_deliveries_share_the_cap_of_their_destination(courier, sshd, inbox):

@@ -6,19 +6,47 @@ import RPC
 enum Deliveries {
   static func routes(_ streams: EventStreams) -> [Route] {
     [
-      .post("deliveries", start),
-      .get("deliveries", list),
-      .post("deliveries/plan", plan),
-      .get("deliveries/{id}", journey),
-      .get("deliveries/{id}/files", files),
-      .get("deliveries/{id}/events") { try await events($0, streams) },
-      .post("deliveries/{id}/pause", pause),
-      .post("deliveries/{id}/resume", resume),
-      .post("deliveries/{id}/cancel", cancel),
-      .post("deliveries/{id}/retry", retry),
-      .get("deliveries/{id}/receipt", receipt),
-      .get("deliveries/{id}/receipt/files", receiptFiles),
-      .get("receipt-key", receiptKey),
+      .post(
+        "deliveries", "startDelivery", "Starts a delivery, and opens its two tickets.", [idempotencyKey],
+        takes: StartDeliveryRequest.self, returns: .message(Delivery.self, status: 201), start),
+      .get(
+        "deliveries", "listDeliveries", "Lists deliveries, the newest first.",
+        [.choice("status", DeliveryStatus.self, "Only those in a state.")] + RouteParameter.page,
+        returns: .message(ListDeliveriesResponse.self), list),
+      .post(
+        "deliveries/plan", "planDelivery", "A dry run: what would move, how long it takes, what the cloud charges.",
+        takes: PlanDeliveryRequest.self, returns: .message(DeliveryPlan.self), plan),
+      .get(
+        "deliveries/{id}", "getDelivery", "Shows a delivery with its tickets, receipt and notifications.",
+        returns: .message(Journey.self), journey),
+      .get(
+        "deliveries/{id}/files", "listDeliveryFiles", "Lists a delivery's files.", RouteParameter.page,
+        returns: .message(ListDeliveryFilesResponse.self), files),
+      .get(
+        "deliveries/{id}/events", "watchDelivery", "Follows a delivery until it has ended.", [.lastEventID],
+        returns: .events
+      ) { try await events($0, streams) },
+      .post(
+        "deliveries/{id}/pause", "pauseDelivery", "Puts a delivery aside; what is proven stays.",
+        takes: PauseDeliveryRequest.self, returns: .message(Delivery.self), pause),
+      .post(
+        "deliveries/{id}/resume", "resumeDelivery", "Goes on with a paused delivery.",
+        takes: ResumeDeliveryRequest.self, returns: .message(Delivery.self), resume),
+      .post(
+        "deliveries/{id}/cancel", "cancelDelivery", "Stops a delivery, and takes away what is not proven.",
+        takes: CancelDeliveryRequest.self, returns: .message(Delivery.self), cancel),
+      .post(
+        "deliveries/{id}/retry", "retryDelivery", "Goes on with a failed or cancelled delivery.",
+        takes: RetryDeliveryRequest.self, returns: .message(Delivery.self), retry),
+      .get(
+        "deliveries/{id}/receipt", "getReceipt", "The signed receipt, a JSON Web Signature (RFC 7515).",
+        returns: .text(mediaType: "application/jose+json"), receipt),
+      .get(
+        "deliveries/{id}/receipt/files", "getReceiptFiles", "The list of files that a long receipt is bound to.",
+        returns: .text(mediaType: "application/jsonl"), receiptFiles),
+      .get(
+        "receipt-key", "getReceiptKey", "The public key that receipts are checked with (RFC 8037).",
+        returns: .text(mediaType: "application/jwk+json"), isOpen: true, receiptKey),
     ]
   }
 
@@ -41,6 +69,8 @@ enum Deliveries {
   }
 
   static let idempotencyKeyBytes = 255
+  private static let idempotencyKey = RouteParameter(
+    name: "Idempotency-Key", summary: "The same key gives the same delivery again.", isHeader: true)
 
   @Sendable static func plan(_ call: RestCall) async throws -> Response {
     let request: PlanDeliveryRequest = try await call.body()

@@ -4,11 +4,19 @@ import Hummingbird
 
 enum DestinationRoutes {
   static let routes: [Route] = [
-    .get("destinations", list),
-    .get("destinations/{name}", get),
-    .put("destinations/{name}", save),
-    .delete("destinations/{name}", delete),
-    .post("destinations:test", test),
+    .get(
+      "destinations", "listDestinations", "Lists the saved destinations, without their secrets.",
+      returns: .message(ListDestinationsResponse.self), list),
+    .get(
+      "destinations/{name}", "getDestination", "Shows one destination, without its secrets.",
+      returns: .message(FerryAPI.Destination.self), get),
+    .put(
+      "destinations/{name}", "saveDestination", "Adds or changes a destination; the name in the path counts.",
+      takes: SaveDestinationRequest.self, returns: .message(FerryAPI.Destination.self), save),
+    .delete("destinations/{name}", "deleteDestination", "Removes a destination.", delete),
+    .post(
+      "destinations:test", "testDestination", "Tries a destination step by step, and leaves nothing behind.",
+      takes: TestDestinationRequest.self, returns: .message(TestDestinationResponse.self), test),
   ]
 
   @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await destinations(call)) }

@@ -86,7 +86,7 @@ final class HTTPService: Sendable {
   /// Every route; what is none of them is one of the page's files under its exact name, or nothing.
   func router() -> Hummingbird.Router<BasicRequestContext> {
     let router = Hummingbird.Router(context: BasicRequestContext.self)
-    router.add(middleware: PageMiddleware(files: files))
+    router.add(middleware: PageMiddleware(api: api, files: files))
     api.register(in: router)
     return router
   }
@@ -94,6 +94,7 @@ final class HTTPService: Sendable {
 
 /// Answers what no route takes. Routes never throw: they tell their own failures.
 struct PageMiddleware: RouterMiddleware {
+  let api: RestAPI
   let files: StaticFiles
 
   func handle(
@@ -106,7 +107,7 @@ struct PageMiddleware: RouterMiddleware {
 
   func answer(_ method: HTTPRequest.Method, _ path: String, _ headers: HTTPFields) -> Response {
     guard method == .get || method == .head, var response = files.response(path, headers) else {
-      return RestAPI.notFound(path)
+      return api.unanswered(path)
     }
     SecurityHeaders.add(to: &response)
     return method == .head ? response.createHeadResponse() : response

@@ -6,10 +6,22 @@ import RPC
 enum NotificationRoutes {
   static func routes(_ streams: EventStreams) -> [Route] {
     [
-      .get("notifications", list),
-      .post("notifications/read", markRead),
-      .get("notifications/events") { try await events($0, streams) },
-      .get("notifications/channels", channels),
+      .get(
+        "notifications", "listNotifications", "Lists the caller's notifications, the newest first.",
+        [
+          RouteParameter(name: "unreadOnly", summary: "Only those that were not read.", kind: .flag),
+          RouteParameter(name: "deliveryId", summary: "Only those of a delivery."),
+        ] + RouteParameter.page, returns: .message(ListNotificationsResponse.self), list),
+      .post(
+        "notifications/read", "markNotificationsRead", "Marks notifications as read.", takes: MarkReadRequest.self,
+        returns: .nothing, markRead),
+      .get(
+        "notifications/events", "watchNotifications", "Follows the caller's notifications.", [.lastEventID],
+        returns: .events
+      ) { try await events($0, streams) },
+      .get(
+        "notifications/channels", "listChannels", "Lists the ways that notifications go.",
+        returns: .message(ListChannelsResponse.self), channels),
     ]
   }
 

@@ -3,7 +3,13 @@ import FerryAPI
 import Hummingbird
 
 enum Overviews {
-  static let routes: [Route] = [.get("dashboard", dashboard), .get("system", system)]
+  static let routes: [Route] = [
+    .get(
+      "dashboard", "getDashboard", "All that a first page shows; what can't be had is named in missing.",
+      returns: .message(Dashboard.self), dashboard),
+    .get(
+      "system", "getSystemStatus", "Says which services answer.", returns: .message(SystemStatus.self), system),
+  ]
 
   @Sendable static func dashboard(_ call: RestCall) async throws -> Response {
     call.json(try await Overview(backends: call.backends).dashboard(call.onward()))

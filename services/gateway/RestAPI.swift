@@ -6,54 +6,55 @@ import Logging
 import RPC
 import ServiceKit
 
-/// One method on one path below /api/v1.
-struct Route: Sendable {
-  let method: HTTPRequest.Method
-  let path: String
-  /// False only where a session begins, is renewed or ends: those check for themselves.
-  var checksChange = true
-  let answer: @Sendable (RestCall) async throws -> Response
-
-  static func get(_ path: String, _ answer: @escaping @Sendable (RestCall) async throws -> Response) -> Route {
-    Route(method: .get, path: path, answer: answer)
-  }
-  static func put(_ path: String, _ answer: @escaping @Sendable (RestCall) async throws -> Response) -> Route {
-    Route(method: .put, path: path, answer: answer)
-  }
-  static func post(_ path: String, _ answer: @escaping @Sendable (RestCall) async throws -> Response) -> Route {
-    Route(method: .post, path: path, answer: answer)
-  }
-  static func delete(_ path: String, _ answer: @escaping @Sendable (RestCall) async throws -> Response) -> Route {
-    Route(method: .delete, path: path, answer: answer)
-  }
-}
-
 struct RestAPI: Sendable {
   static let prefix = "/api/v1"
-  static let methods: [HTTPRequest.Method] = [.get, .put, .post, .delete, .patch]
 
   let backends: Backends
-  let streams = EventStreams()
   let logger: Logger
+  let routes: [Route]
 
-  var routes: [Route] {
-    Sessions.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes
-      + Deliveries.routes(streams) + Tickets.routes + NotificationRoutes.routes(streams)
+  init(backends: Backends, logger: Logger) {
+    (self.backends, self.logger) = (backends, logger)
+    let streams = EventStreams()
+    let routes =
+      Sessions.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes + Deliveries.routes(streams)
+      + Tickets.routes + NotificationRoutes.routes(streams)
+    self.routes = routes + [Self.description(of: routes)]
   }
 
-  /// Adds the routes to an HTTP router. A known path with another method is answered with what it allows.
+  /// The OpenAPI document, itself included. Made once.
+  private static func description(of routes: [Route]) -> Route {
+    func route(_ document: ByteBuffer) -> Route {
+      .get(
+        "openapi.json", "getOpenAPI", "Describes this API (OpenAPI 3.1).",
+        returns: .text(mediaType: "application/json"), isOpen: true
+      ) { _ in
+        Response(
+          status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-cache"],
+          body: ResponseBody(byteBuffer: document))
+      }
+    }
+    return route(ByteBuffer(bytes: OpenAPIDocument(routes + [route(ByteBuffer())]).json))
+  }
+
+  /// Adds the routes to an HTTP router.
   func register(in router: Hummingbird.Router<BasicRequestContext>) {
-    let routes = routes
     for route in routes {
       router.on(RouterPath(Self.prefix + "/" + route.path), method: route.method) { request, context in
         await answer(route, request, context.parameters)
       }
     }
-    for (path, allowed) in Dictionary(grouping: routes, by: \.path).mapValues({ $0.map(\.method) }) {
-      for method in Self.methods where !allowed.contains(method) {
-        router.on(RouterPath(Self.prefix + "/" + path), method: method) { _, _ in Self.notAllowed(allowed) }
-      }
-    }
+  }
+
+  /// What no route takes: a known path with another method is answered with what it allows.
+  func unanswered(_ path: String) -> Response {
+    let allowed = routes.filter { Self.matches(path, Self.prefix + "/" + $0.path) }.map(\.method)
+    return allowed.isEmpty ? Self.notFound(path) : Self.notAllowed(allowed)
+  }
+
+  private static func matches(_ path: String, _ pattern: String) -> Bool {
+    let (parts, wanted) = (path.split(separator: "/"), pattern.split(separator: "/"))
+    return parts.count == wanted.count && zip(parts, wanted).allSatisfy { $1.hasPrefix("{") || $0 == $1 }
   }
 
   /// Answers a request on a route; whatever fails becomes problem details.

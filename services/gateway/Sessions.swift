@@ -7,10 +7,15 @@ import RPC
 
 enum Sessions {
   static let routes: [Route] = [
-    Route(method: .post, path: "sessions", checksChange: false, answer: signIn),
-    Route(method: .post, path: "sessions/refresh", checksChange: false, answer: refresh),
-    Route(method: .delete, path: "sessions/current", checksChange: false, answer: signOut),
-    .get("me", whoAmI),
+    .post(
+      "sessions", "signIn", "Signs in with user name and password.", takes: SignInRequest.self,
+      returns: .message(Session.self), isOpen: true, checksChange: false, signIn),
+    .post(
+      "sessions/refresh", "refreshSession", "Renews a session that is not over.", takes: RefreshRequest.self,
+      returns: .message(Session.self), isOpen: true, checksChange: false, refresh),
+    .delete(
+      "sessions/current", "signOut", "Ends the session.", takes: SignOutRequest.self, checksChange: false, signOut),
+    .get("me", "whoAmI", "Says who is signed in.", returns: .message(User.self), whoAmI),
   ]
 
   @Sendable static func signIn(_ call: RestCall) async throws -> Response {

@@ -4,13 +4,28 @@ import Hummingbird
 
 enum Storage {
   static let routes: [Route] = [
-    .get("connections", list),
-    .get("connections/{name}", get),
-    .put("connections/{name}", save),
-    .delete("connections/{name}", delete),
-    .get("connections/{name}/buckets", buckets),
-    .get("connections/{name}/buckets/{bucket}/objects", objects),
-    .get("providers", providers),
+    .get(
+      "connections", "listConnections", "Lists the connections to object storage, without their secrets.",
+      returns: .message(ListConnectionsResponse.self), list),
+    .get(
+      "connections/{name}", "getConnection", "Shows one connection, without its secrets.",
+      returns: .message(Connection.self), get),
+    .put(
+      "connections/{name}", "saveConnection", "Adds or changes a connection; the name in the path counts.",
+      takes: SaveConnectionRequest.self, returns: .message(Connection.self), save),
+    .delete("connections/{name}", "deleteConnection", "Removes a connection.", delete),
+    .get(
+      "connections/{name}/buckets", "listBuckets", "Lists the buckets or containers that a connection reaches.",
+      RouteParameter.page, returns: .message(ListBucketsResponse.self), buckets),
+    .get(
+      "connections/{name}/buckets/{bucket}/objects", "listObjects", "Lists a bucket's objects and folders.",
+      [
+        RouteParameter(name: "prefix", summary: "What the keys begin with."),
+        RouteParameter(name: "delimiter", summary: "What ends a folder's name in a key: /; empty for all keys."),
+      ] + RouteParameter.page, returns: .message(ListObjectsResponse.self), objects),
+    .get(
+      "providers", "listProviders", "Lists the kinds of object storage that there are.",
+      returns: .message(ListProvidersResponse.self), providers),
   ]
 
   @Sendable static func providers(_ call: RestCall) async throws -> Response {

@@ -3,7 +3,16 @@ import FerryAPI
 import Hummingbird
 
 enum Tickets {
-  static let routes: [Route] = [.get("tickets", list), .get("tickets/{number}", get)]
+  static let routes: [Route] = [
+    .get(
+      "tickets", "listTickets", "Lists tickets, the newest first.",
+      [
+        .choice("kind", TicketKind.self, "Only those of a kind."),
+        .choice("status", TicketStatus.self, "Only those in a state."),
+      ] + RouteParameter.page, returns: .message(ListTicketsResponse.self), list),
+    .get(
+      "tickets/{number}", "getTicket", "Shows a ticket with its work notes.", returns: .message(Ticket.self), get),
+  ]
 
   @Sendable static func list(_ call: RestCall) async throws -> Response {
     var request = ListTicketsRequest()

@@ -1,5 +1,6 @@
 // The program ferry-transfer: its options, and what its service is put together from.
 import ArgumentParser
+import CMalloc
 import Destinations
 import FerryAPI
 import RPC
@@ -42,7 +43,13 @@ struct TransferCommand: AsyncParsableCommand {
     }
   }
 
+  /// Blocks of at least this many bytes, such as chunks, go back to the system when they are freed. glibc would keep them: it
+  /// raises this size to that of the largest block that was freed (mallopt(3), M_MMAP_THRESHOLD).
+  private static let mappedBytes: Int32 = 256 << 10
+
   func run() async throws {
+    // It can only refuse what it does not know; then memory is kept as usual.
+    _ = mallopt(M_MMAP_THRESHOLD, Self.mappedBytes)
     let (seconds, caFile) = (retryBudgetSeconds, caFile)
     let prices = try PriceList.load(priceList)
     let folderRoots = try folderRoot.map { folder in
