@@ -114,7 +114,7 @@ export function deliveryPage(root, { id }) {
       statusTag(delivery.status)));
     fill(slots.tickets, ticketCards(delivery, tickets));
     showTrouble(delivery);
-    bars.update(delivery, currentSpeed());
+    bars.update(delivery, delivery.status === "DELIVERY_STATUS_RUNNING" ? currentSpeed() : NaN);
     if (!bars.shown) fill(slots.progress, bars.element);
     bars.shown = true;
     showActions(delivery);
@@ -169,7 +169,7 @@ export function deliveryPage(root, { id }) {
     const why = delivery.waitingFor ? delivery.waitingFor[0].toUpperCase() + delivery.waitingFor.slice(1) : "";
     return h("div", { class: "note warn gap", role: "status" },
       h("p", {}, h("strong", {}, why || text.status.PAUSED), " · ", text.delivery.isPaused),
-      steer("resume", text.delivery.resume, text.delivery.resumed, "main"));
+      h("div", { class: "gap" }, steer("resume", text.delivery.resume, text.delivery.resumed, "main")));
   }
 
   /** A button for a call that needs no more than the delivery; what it did comes back with the events. */
