@@ -1,0 +1,168 @@
+// How a file's delivery begins: its .part made or found again, or the file found to be there already; and what becomes of a
+// name that is taken.
+import Crypto
+import Destinations
+import FerryAPI
+
+extension FileDelivery {
+  /// Numbered names that are tried for one file.
+  private static let maxNumber = 1000
+
+  /// Nil if the file turned out to be delivered: renamed by a run that died before it could say so.
+  func open(_ path: RemotePath) async throws -> (any RemoteFile)? {
+    let destination = tools.destination
+    let begun = chunks.values.contains(where: \.written) || file.status == .verifying
+    if begun {
+      do {
+        let remote = try await tools.insist("opening \(name)") {
+          try await reaching(path.text) { () throws(DestinationError) in try await destination.reopen(path) }
+        }
+        try await forgetChunks(missingFrom: remote)
+        return remote
+      } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_MISSING" {
+        if try await isRenamed(path) { return nil }
+        try await forgetAllChunks()
+      }
+    }
+    // A small file's end is journalled together with others', so a crash may have come between its name and its record.
+    let mayBeThere = tools.options.onConflict == .skipIfEqual || (group != nil && wasBegun)
+    if mayBeThere, try await isThereAlready(path) { return nil }
+    if tools.options.onConflict == .fail, try await isTaken(path) {
+      throw DeliveryFailure(
+        "TARGET_EXISTS", "\(path) already exists at the destination.",
+        next: "Choose another path, or allow overwriting.", provider: tools.protocolName, subject: path.text)
+    }
+    let target = tools.options.onConflict == .keepBoth ? try await freeName(path) : path
+    // Before there is a .part file: whoever clears up looks for those of files that were begun.
+    file.status = .transferring
+    if group == nil || claimed != nil { try await journal.put(file) }
+    let size = file.size
+    return try await tools.insist("creating \(name)") {
+      try await reaching(target.text) { () throws(DestinationError) in try await destination.create(target, size: size) }
+    }
+  }
+
+  private func isTaken(_ path: RemotePath) async throws -> Bool {
+    let destination = tools.destination
+    for name in path.whole(hasSidecar: tools.options.checksumSidecar) {
+      let found = try await tools.insist("looking for \(name)") {
+        try await reaching(name.text) { () throws(DestinationError) in try await destination.stat(name) != nil }
+      }
+      if found { return true }
+    }
+    return false
+  }
+
+  /// The name itself if nothing has it, else the first numbered one that nothing has, which becomes the file's.
+  private func freeName(_ wanted: RemotePath) async throws -> RemotePath {
+    guard try await isTaken(wanted) else { return wanted }
+    for number in 1...Self.maxNumber {
+      let candidate = wanted.numbered(number)
+      let target = tools.target(candidate.text)
+      guard tools.claims.take(target, for: journal.context.id.rawValue) == nil else { continue }
+      claimed = candidate
+      guard try await isTaken(candidate) else {
+        file.remotePath = candidate.text
+        return candidate
+      }
+      claimed = nil
+      tools.claims.giveBack(target)
+    }
+    throw DeliveryFailure(
+      "TARGET_EXISTS", "\(wanted) and \(Self.maxNumber) numbered names after it already exist at the destination.",
+      next: "Choose another path.", provider: tools.protocolName, subject: wanted.text)
+  }
+
+  /// Does the final name hold the source's very bytes? Then the file is delivered, and nothing has to move.
+  private func isThereAlready(_ path: RemotePath) async throws -> Bool {
+    let size = file.size
+    guard let found = try await digest(of: path, ifSized: size) else { return false }
+    let expected = try await readSourceDigest()
+    guard found == expected else { return false }
+    // An earlier run may have begun to send it. What can't be removed is looked for again when all is cleared up.
+    if wasBegun { try? await removePart() }
+    for index in 0..<count { note(read: index, length(index), counted: chunks[index]?.written == true) }
+    journal.progress.add(size, to: .transfer)
+    journal.progress.add(size, to: .verify)
+    hasPassedRead = true
+    for state in [DeliveryState.download, .validate, .transfer, .verify] {
+      try await journal.begin(state)
+      try await journal.pass(state)
+    }
+    try await finish(sha256: expected)
+    return true
+  }
+
+  /// Of the source, read through once in order.
+  func readSourceDigest() async throws -> String {
+    var hash = SHA256()
+    for index in 0..<count {
+      try await tools.chunks.take()
+      defer { tools.chunks.giveBack() }
+      let (range, earlier) = (range(index), hash)
+      hash = try await tools.insist("reading \(name)") { [tools, reader] in
+        let bytes = try await reader.read(range)
+        return await tools.threads.run {
+          var hash = earlier
+          bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+          return hash
+        }
+      }
+    }
+    return Hex.encode(hash.finalize())
+  }
+
+  /// Of what has the final name; nil if nothing of that size has.
+  private func digest(of path: RemotePath, ifSized size: Int64) async throws -> String? {
+    let destination = tools.destination
+    return try await tools.insist("looking for \(path)") {
+      try await reaching(path.text) { () throws(DestinationError) -> String? in
+        guard let found = try await destination.stat(path), !found.isDirectory, found.size == size else { return nil }
+        return try await destination.digest(of: path).hexadecimal
+      }
+    }
+  }
+
+  /// The .part file is gone: was it renamed just before a crash? Only equal bytes say so.
+  private func isRenamed(_ path: RemotePath) async throws -> Bool {
+    guard (0..<count).allSatisfy({ chunks[$0]?.written == true }), let expected = provenSHA256 else { return false }
+    let digest = try await digest(of: path, ifSized: file.size)
+    guard digest == expected else { return false }
+    for chunk in chunks.values { note(read: chunk.index, chunk.length, counted: true) }
+    journal.progress.add(file.size, to: .verify)
+    try await passRead()
+    _ = journal.progress.pass(.transfer)
+    _ = journal.progress.pass(.verify)
+    try await finish(sha256: expected)
+    return true
+  }
+
+  /// Of the whole file, if the journal knows it: a single chunk's is the file's.
+  private var provenSHA256: String? {
+    if !file.sha256.isEmpty { return file.sha256 }
+    return count == 1 ? chunks[0]?.sha256 : nil
+  }
+
+  /// What the .part file is too short to hold was not kept by the server, whatever it acknowledged.
+  private func forgetChunks(missingFrom remote: any RemoteFile) async throws {
+    let size = try await tools.insist("looking at \(name)") {
+      try await reaching { () throws(DestinationError) in try await remote.size() }
+    }
+    for chunk in try await unwriteChunks(behind: size) { journal.progress.add(-chunk.length, to: .download) }
+  }
+
+  private func forgetAllChunks() async throws {
+    let lost = chunks.values.filter(\.written)
+    file.sha256 = ""
+    for chunk in lost {
+      try await unwrite(chunk.index)
+      journal.progress.add(-chunk.length, to: .download)
+    }
+    let text = "the .part file of \(name) was gone: its \(lost.count) written chunks are sent again"
+    try await journal.change { change in
+      change.event(.note, text)
+      change.reopen(.download, text)
+      change.reopen(.transfer, text)
+    }
+  }
+}
