@@ -2,6 +2,7 @@
 // and OpenSSL's way into a cipher costs far more than 16 bytes of AES. So one call fills a page, and each 16 bytes are
 // XORed with their part of it. The bytes are the same: a counter's keystream doesn't depend on what it hides.
 #pragma once
+#include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdint.h>
@@ -12,6 +13,18 @@
 #define FERRY_KEYSTREAM_BLOCK 16u
 
 typedef int (*ferry_cipher)(EVP_CIPHER_CTX *, unsigned char *, const unsigned char *, unsigned int);
+
+// libcrypto's own, which is the symbol behind this program's: RTLD_NEXT, which glibc shows to GNU C only.
+static inline ferry_cipher ferry_libcrypto_cipher(void) {
+  static ferry_cipher known;
+  ferry_cipher found = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (!found) {
+    found = (ferry_cipher)dlsym((void *)-1L, "EVP_Cipher");
+    if (!found) abort();  // libssh2 could not have been loaded without it
+    __atomic_store_n(&known, found, __ATOMIC_RELAXED);
+  }
+  return found;
+}
 
 // Hangs on its context as OpenSSL's "app data", and goes with it.
 struct ferry_keystream {
@@ -41,12 +54,12 @@ static inline struct ferry_keystream *ferry_keystream_begin(EVP_CIPHER_CTX *cont
 // As EVP_Cipher: the count of bytes, or -1.
 static inline int ferry_keystream_apply(
     struct ferry_keystream *stream, EVP_CIPHER_CTX *context, unsigned char *out, const unsigned char *in,
-    unsigned int length, ferry_cipher cipher) {
+    unsigned int length) {
   static const unsigned char zeros[FERRY_KEYSTREAM_PAGE];
   unsigned int done = 0;
   while (done < length) {
     if (stream->position == FERRY_KEYSTREAM_PAGE) {
-      if (cipher(context, stream->page, zeros, FERRY_KEYSTREAM_PAGE) != (int)FERRY_KEYSTREAM_PAGE) return -1;
+      if (ferry_libcrypto_cipher()(context, stream->page, zeros, FERRY_KEYSTREAM_PAGE) != (int)FERRY_KEYSTREAM_PAGE) return -1;
       stream->position = 0;
     }
     const unsigned char *key = stream->page + stream->position;
@@ -69,12 +82,30 @@ static inline int ferry_keystream_apply(
   return (int)length;
 }
 
+// Counts contexts that are gone, so that what a thread remembers of one is not taken for another's at the same address.
+static inline unsigned ferry_keystream_ended(unsigned more) {
+  static unsigned ended;
+  return more ? __atomic_add_fetch(&ended, more, __ATOMIC_RELEASE) : __atomic_load_n(&ended, __ATOMIC_ACQUIRE);
+}
+
 static inline int ferry_keystream_cipher(
-    EVP_CIPHER_CTX *context, unsigned char *out, const unsigned char *in, unsigned int length, ferry_cipher cipher) {
-  struct ferry_keystream *stream = ferry_keystream_of(context);
-  if (!stream && in && out) stream = ferry_keystream_begin(context, length);
-  if (!stream || !in || !out) return cipher(context, out, in, length);
-  return ferry_keystream_apply(stream, context, out, in, length, cipher);
+    EVP_CIPHER_CTX *context, unsigned char *out, const unsigned char *in, unsigned int length) {
+  // A packet is some two thousand calls for one context: its stream is looked up once.
+  static _Thread_local EVP_CIPHER_CTX *last;
+  static _Thread_local struct ferry_keystream *last_stream;
+  static _Thread_local unsigned last_ended;
+  struct ferry_keystream *stream = NULL;
+  if (context == last && last_ended == ferry_keystream_ended(0)) {
+    stream = last_stream;
+  } else {
+    last_ended = ferry_keystream_ended(0);
+    stream = ferry_keystream_of(context);
+    if (!stream && in && out) stream = ferry_keystream_begin(context, length);
+    last = stream ? context : NULL;
+    last_stream = stream;
+  }
+  if (!stream || !in || !out) return ferry_libcrypto_cipher()(context, out, in, length);
+  return ferry_keystream_apply(stream, context, out, in, length);
 }
 
 // Before the context itself is freed.
@@ -83,6 +114,7 @@ static inline void ferry_keystream_end(EVP_CIPHER_CTX *context) {
   struct ferry_keystream *stream = ferry_keystream_of(context);
   if (!stream) return;
   EVP_CIPHER_CTX_set_app_data(context, NULL);
+  ferry_keystream_ended(1);
   OPENSSL_cleanse(stream, sizeof *stream);
   free(stream);
 }

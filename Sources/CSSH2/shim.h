@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include "gmac.h"
 #include "keystream.h"
 #include "line.h"
 #include "rsa.h"

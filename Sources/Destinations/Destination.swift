@@ -1,6 +1,7 @@
 // What a delivery needs of a customer's server: two small protocols and the values that cross them. Nothing here knows
 // SFTP.
 import NIOCore
+import Transport
 
 /// One customer's server with one login. Safe to use from many tasks at once; its connections are its own business.
 public protocol Destination: Sendable {
@@ -33,12 +34,12 @@ public protocol RemoteFile: Sendable {
   func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError)
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
-  /// Reads the range once, in order and ahead, and gives each chunk's digest as it is known and the whole range's at
-  /// the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has returned for it. `onChunk`
-  /// holds the reading up for as long as it takes.
+  /// Reads the range once, in order and ahead, and gives each chunk's code as it is known and the whole range's digest at
+  /// the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which code is wanted.
+  /// `onChunk` holds the reading up for as long as it takes.
   func readBack(
     _ range: Range<Int64>, chunkSize: Int,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest
   /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
@@ -54,12 +55,12 @@ public protocol RemoteFile: Sendable {
 }
 
 extension RemoteFile {
-  /// Reads back what was written before.
+  /// Reads back what was written before, and gives each chunk's SHA-256.
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     try await readBack(
-      range, chunkSize: chunkSize, whenWritten: { (_) async throws(DestinationError) in }, onChunk: onChunk)
+      range, chunkSize: chunkSize, whenWritten: { (_) async throws(DestinationError) in .sha256 }, onChunk: onChunk)
   }
 
   /// SHA-256 of what the server holds in this range.
@@ -91,9 +92,20 @@ public struct ContentDigest: Sendable, Hashable, CustomStringConvertible {
   public var description: String { "sha256:" + hexadecimal }
 }
 
+/// What a chunk's bytes are told from others by.
+public enum ChunkCode: Sendable, Equatable {
+  /// SHA-256 of the chunk.
+  case sha256
+  /// SHA-256 of all from the range's start to the chunk's end.
+  case sha256FromStart
+  /// GMAC of the chunk, under a key that the server doesn't know.
+  case gmac(GMACParameters)
+}
+
 public struct RemoteChunk: Sendable, Equatable {
   public var range: Range<Int64>
-  public var digest: ContentDigest
+  /// The code that was asked for.
+  public var code: [UInt8]
 }
 
 public struct RemoteInfo: Sendable, Equatable {

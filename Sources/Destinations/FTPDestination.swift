@@ -66,7 +66,7 @@ public final class FTPDestination: Destination {
     }
     let reader = FTPReader(path.text, shown: path, pool: pool, file: nil)
     return try await reader.digest(
-      of: 0..<info.size, chunkSize: .max, size: info.size, whenWritten: { (_) async throws(DestinationError) in },
+      of: 0..<info.size, chunkSize: .max, size: info.size, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
   }
 

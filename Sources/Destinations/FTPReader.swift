@@ -1,8 +1,6 @@
 // Proves what an FTP server holds: its own SHA-256 where it offers one, else by reading back, which may run beside the
 // upload on a second connection. Bytes that were handed over may reach the server's disk later: what isn't there yet is
 // waited for.
-import Crypto
-import Synchronization
 import Transport
 
 struct FTPReader: Sendable {
@@ -35,31 +33,37 @@ struct FTPReader: Sendable {
   /// - Parameter size: the file's, if it is known.
   func digest(
     of range: Range<Int64>, chunkSize: Int, size: Int64?,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     let length = Int64(max(chunkSize, 1))
     let isOneChunk = range.upperBound - range.lowerBound <= length
     let serverHashes = await pool.features?.computesSHA256 ?? false
-    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand, chunks: !isOneChunk)
+    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand)
     var asksServer = serverHashes && !range.isEmpty
     do throws(DestinationError) {
       var start = range.lowerBound
       while start < range.upperBound {
         let end = start + min(length, range.upperBound - start)
-        try await whenWritten(start..<end)
+        let wanted = try await whenWritten(start..<end).simplified(isOnly: isOneChunk)
         var digest: ContentDigest?
-        if asksServer {
-          digest = try await serverDigest(of: start..<end)
-          if digest == nil, start > range.lowerBound { throw unhashed() }
-          asksServer = digest != nil
+        if asksServer, let hashed = wanted.hashedRange(of: start..<end, in: range) {
+          digest = try await serverDigest(of: hashed)
         }
-        if digest == nil {
+        asksServer = digest != nil
+        let code: [UInt8]
+        if let digest { code = digest.bytes } else {
           if let download = reading.download, await file?.rewrites ?? 0 != download.rewrites { await reading.stop() }
+          if reading.tap.position < start {
+            // The server hashed what is before.
+            reading.begin(.sha256FromStart)
+            try await read(until: start, reading)
+          }
+          reading.begin(wanted)
           try await read(until: end, reading)
-          digest = reading.chunkDigest()
+          code = reading.endChunk()
         }
-        if let digest { try await onChunk(RemoteChunk(range: start..<end, digest: digest)) }
+        try await onChunk(RemoteChunk(range: start..<end, code: code))
         if asksServer, isOneChunk, let digest { return digest }
         start = end
       }
@@ -225,42 +229,21 @@ private final class FTPReading {
     let rewrites: Int
   }
 
-  private struct Hashes: Sendable {
-    var whole = SHA256()
-    var chunk = SHA256()
-  }
-
-  /// Between the connection's thread and the task.
-  private final class Shared: Sendable {
-    let hashes = Mutex(Hashes())
-  }
-
   let tap: FTPTap
   var download: Download?
-  private let shared = Shared()
-  private let chunks: Bool
+  /// Of the connection's thread and of the task, which take turns.
+  private let hash = ReadBackHash()
 
-  /// - Parameter chunks: there are several, each with a digest of its own.
-  init(at position: Int64, file: FTPRemoteFile?, demand: FTPDemand, chunks: Bool) {
-    self.chunks = chunks
-    let shared = shared
+  init(at position: Int64, file: FTPRemoteFile?, demand: FTPDemand) {
+    let hash = hash
     tap = FTPTap(at: position, isWanted: { file?.wantsToWrite ?? false || demand.claim() }) { bytes in
-      shared.hashes.withLock { hashes in
-        hashes.whole.update(bufferPointer: bytes)
-        if chunks { hashes.chunk.update(bufferPointer: bytes) }
-      }
+      hash.update(bytes)
     }
   }
 
-  func chunkDigest() -> ContentDigest {
-    shared.hashes.withLock { hashes in
-      guard chunks else { return ContentDigest(sha256: hashes.whole.finalize()) }
-      defer { hashes.chunk = SHA256() }
-      return ContentDigest(sha256: hashes.chunk.finalize())
-    }
-  }
-
-  func digest() -> ContentDigest { shared.hashes.withLock { ContentDigest(sha256: $0.whole.finalize()) } }
+  func begin(_ code: ChunkCode) { hash.begin(code) }
+  func endChunk() -> [UInt8] { hash.endChunk() }
+  func digest() -> ContentDigest { hash.digest() }
 
   /// What came of the download, once it has ended.
   func ended() async -> Result<Void, FTPError> {

@@ -239,7 +239,7 @@ actor FTPRemoteFile: RemoteFile {
 
   func readBack(
     _ range: Range<Int64>, chunkSize: Int,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     let reader = FTPReader(part, shown: path, pool: pool, file: self)

@@ -56,31 +56,29 @@ final class FolderFile: RemoteFile {
 
   func readBack(
     _ range: Range<Int64>, chunkSize: Int,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     let (file, path) = (try open(), path)
-    var whole = SHA256()
+    let hash = ReadBackHash()
     var start = range.lowerBound
     while start < range.upperBound {
       let chunk = start..<start + min(Int64(max(chunkSize, 1)), range.upperBound - start)
-      try await whenWritten(chunk)
-      let before = whole
-      let (all, digest) = try await threads.run { () throws(DestinationError) in
-        try Self.hash(chunk, of: file, path, after: chunk == range ? nil : before)
+      let wanted = try await whenWritten(chunk).simplified(isOnly: chunk == range)
+      let code = try await threads.run { () throws(DestinationError) in
+        hash.begin(wanted)
+        try Self.read(chunk, of: file, path, into: hash)
+        return hash.endChunk()
       }
-      whole = all
-      try await onChunk(RemoteChunk(range: chunk, digest: digest))
-      if chunk == range { return digest }
+      try await onChunk(RemoteChunk(range: chunk, code: code))
       start = chunk.upperBound
     }
-    return ContentDigest(sha256: whole.finalize())
+    return hash.digest()
   }
 
-  /// The hash of all up to the chunk's end, and the chunk's own digest; without `whole` only the latter counts.
-  private static func hash(
-    _ chunk: Range<Int64>, of file: FolderDescriptor, _ path: RemotePath, after whole: SHA256?
-  ) throws(DestinationError) -> (SHA256, ContentDigest) {
+  private static func read(
+    _ chunk: Range<Int64>, of file: FolderDescriptor, _ path: RemotePath, into hash: ReadBackHash
+  ) throws(DestinationError) {
     guard fdatasync(file.raw) == 0 || errno == EINVAL || errno == EBADF else {
       throw FolderPath.error(errno, "flush \(path)")
     }
@@ -88,8 +86,6 @@ final class FolderFile: RemoteFile {
     _ = posix_fadvise(file.raw, off_t(chunk.lowerBound), off_t(chunk.count), POSIX_FADV_DONTNEED)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(pieceSize, chunk.count), alignment: 4096)
     defer { buffer.deallocate() }
-    var all = whole ?? SHA256()
-    var own = SHA256()
     var at = chunk.lowerBound
     while at < chunk.upperBound {
       let count = pread(file.raw, buffer.baseAddress, min(buffer.count, Int(chunk.upperBound - at)), off_t(at))
@@ -101,12 +97,9 @@ final class FolderFile: RemoteFile {
             .failure, "The file \(path) at the destination ends \(chunk.upperBound - at) bytes short of "
               + "\(chunk.upperBound).", nextStep: "Send the missing part again.", providerCode: "SSH_FX_EOF"))
       }
-      let piece = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-      own.update(bufferPointer: piece)
-      if whole != nil { all.update(bufferPointer: piece) }
+      hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       at += Int64(count)
     }
-    return (all, ContentDigest(sha256: own.finalize()))
   }
 
   // MARK: The end

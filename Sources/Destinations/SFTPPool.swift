@@ -1,4 +1,5 @@
 // A bounded pool of SFTP connections to one server: made when needed, shared by many calls at once, replaced when dead.
+import NIOCore
 import Synchronization
 import Transport
 
@@ -12,6 +13,9 @@ actor SFTPPool {
   static let fullLoad = 8 << 20
   /// A file gets a connection for each of these bytes from the start.
   static let bytesPerConnection: Int64 = 16 << 20
+  /// To a server that is nearer than this, OpenSSH's window of 2 MiB lets one connection carry what a processor can encipher:
+  /// more connections than processors only cost them time.
+  static let near = Duration.milliseconds(4)
 
   struct Lease: Sendable {
     let connection: SFTPConnection
@@ -33,6 +37,8 @@ actor SFTPPool {
     let turn: CheckedContinuation<DestinationError?, Never>
   }
 
+  /// For what is read back.
+  nonisolated let buffers = BufferPool(most: SFTPReader.slicesAhead)
   /// Files that are being read back.
   nonisolated let readers = Atomic<Int>(0)
   private let endpoint: SSHEndpoint
@@ -42,6 +48,8 @@ actor SFTPPool {
   private var hostKeys: SSHHostKeyPolicy
   /// Falls below `most` while the server refuses more connections.
   private var limit: Int
+  /// The shortest that any connection has met.
+  private var roundTrip = Duration.seconds(3600)
   private var members: [Int: Member] = [:]
   private var opening: [Int: SFTPConnection] = [:]
   /// Calls that wait for a connection to be made.
@@ -110,7 +118,7 @@ actor SFTPPool {
 
   /// `size` bytes are to come: connections that will help are made in time.
   func expect(_ size: Int64) {
-    let wanted = min(Int64(limit), 1 + size / Self.bytesPerConnection)
+    let wanted = min(Int64(useful), 1 + size / Self.bytesPerConnection)
     while !closed, !members.isEmpty, Int64(members.count + opening.count) < wanted { open() }
   }
 
@@ -137,8 +145,11 @@ actor SFTPPool {
   /// get another one.
   private static let patience = Duration.seconds(3)
 
+  /// More connections than this wouldn't make it any faster.
+  private var useful: Int { roundTrip < Self.near ? min(limit, max(2, System.coreCount)) : limit }
+
   private func open() {
-    guard members.count + opening.count < limit, !closed else { return }
+    guard members.count + opening.count < useful, !closed else { return }
     let connection = SFTPConnection(to: endpoint, login: login, hostKeys: hostKeys, timeouts: timeouts)
     let number = connection.number
     opening[number] = connection
@@ -168,6 +179,7 @@ actor SFTPPool {
     // A key accepted as new binds the connections that follow.
     if found.hostKeyIsNew, hostKeys.known.isEmpty { hostKeys.known = [found.hostKey.fingerprint] }
     server = found
+    roundTrip = min(roundTrip, found.roundTrip)
     if closed { return await connection.close() }
     members[connection.number] = Member(connection: connection)
     wake(nil)

@@ -22,12 +22,12 @@ struct SFTPReader: Sendable {
     self.pool = pool
   }
 
-  typealias Gate = @Sendable (Range<Int64>) async throws(DestinationError) -> Void
+  typealias Gate = @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode
   typealias Report = @Sendable (RemoteChunk) async throws(DestinationError) -> Void
 
   func digest(of range: Range<Int64>, _ hashing: SFTPRemoteHash?) async throws(DestinationError) -> ContentDigest {
     try await prove(
-      range, chunkSize: .max, hashing, whenWritten: { (_) async throws(DestinationError) in },
+      range, chunkSize: .max, hashing, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
   }
 
@@ -37,10 +37,14 @@ struct SFTPReader: Sendable {
   ) async throws(DestinationError) -> ContentDigest {
     let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
     if range.count <= Self.sliceSize, plan.chunks <= 1 {
-      if plan.chunks == 1 { try await whenWritten(range) }
-      let digest = Self.sha256(try await read(range))
-      if plan.chunks == 1 { try await onChunk(RemoteChunk(range: range, digest: digest)) }
-      return digest
+      guard plan.chunks == 1 else { return Self.sha256(ByteBuffer()) }
+      let code = try await whenWritten(range)
+      let bytes = try await read(range)
+      let hash = ReadBackHash()
+      hash.begin(code.simplified(isOnly: true))
+      bytes.withUnsafeReadableBytes { hash.update($0) }
+      try await onChunk(RemoteChunk(range: range, code: hash.endChunk()))
+      return hash.digest()
     }
     do {
       return try await withoutActuallyEscaping(whenWritten) { gate in
@@ -72,12 +76,12 @@ struct SFTPReader: Sendable {
   }
 
   private enum Event: Sendable {
-    case written
+    case written(ChunkCode)
     case slice(start: Int64, ByteBuffer)
   }
 
   private func readAhead(_ plan: Plan, _ gate: @escaping Gate, _ onChunk: Report) async throws -> ContentDigest {
-    let hasher = SFTPHasher(isOneChunk: plan.chunks == 1)
+    let hasher = SFTPHasher()
     pool.readers.wrappingAdd(1, ordering: .relaxed)
     defer {
       hasher.stop()
@@ -85,6 +89,7 @@ struct SFTPReader: Sendable {
     }
     await pool.expect(Int64(plan.range.count))
     return try await withThrowingTaskGroup(of: Event.self) { group in
+      var codes: [ChunkCode] = []  // of the chunks that may be read and are not yet hashed
       var written = 0  // chunks that may be read
       var asking = false
       var asked = plan.range.lowerBound
@@ -97,10 +102,7 @@ struct SFTPReader: Sendable {
         if !asking, written < plan.chunks, asked == end {
           asking = true
           let next = plan.chunk(written)
-          group.addTask {
-            try await gate(next)
-            return .written
-          }
+          group.addTask { .written(try await gate(next)) }
         }
         let ahead = max(Self.leastSlicesAhead, Self.slicesAhead / max(1, pool.readers.load(ordering: .relaxed)))
         while asked < end, inFlight + arrived.count < ahead {
@@ -111,15 +113,20 @@ struct SFTPReader: Sendable {
         }
         if let bytes = arrived.removeValue(forKey: hashed) {
           let range = plan.chunk(chunk)
+          let starting = hashed == range.lowerBound ? codes.removeFirst().simplified(isOnly: plan.chunks == 1) : nil
           hashed += Int64(bytes.readableBytes)
-          if let digest = await hasher.take(bytes, endsChunk: hashed == range.upperBound) {
-            try await onChunk(RemoteChunk(range: range, digest: digest))
+          let code = await hasher.take(bytes, starting: starting, endsChunk: hashed == range.upperBound)
+          pool.buffers.giveBack(bytes)
+          if let code {
+            try await onChunk(RemoteChunk(range: range, code: code))
             chunk += 1
           }
           continue
         }
         switch try await group.next() {
-        case .written?: (written, asking) = (written + 1, false)
+        case .written(let code)?:
+          codes.append(code)
+          (written, asking) = (written + 1, false)
         case .slice(let start, let bytes)?:
           arrived[start] = bytes
           inFlight -= 1
@@ -144,7 +151,7 @@ struct SFTPReader: Sendable {
       if Task.isCancelled {
         throw SFTPError(.cancelled, "Reading \(name) was cancelled.", nextStep: "Start it again if it is wanted.")
       }
-      return try await connection.read(range, from: try await handles.handle(on: connection))
+      return try await connection.read(range, from: try await handles.handle(on: connection), pool.buffers)
     }
     let missing = range.count - bytes.readableBytes
     guard missing == 0 else {
@@ -160,26 +167,18 @@ struct SFTPReader: Sendable {
 /// Hashes on a thread of its own: a chunk's bytes, and all.
 private actor SFTPHasher {
   private nonisolated let thread = SSHThread()
-  private var all = SHA256()
-  private var chunk = SHA256()
-  private let isOneChunk: Bool
-
-  init(isOneChunk: Bool) { self.isOneChunk = isOneChunk }
+  private let hash = ReadBackHash()
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
   nonisolated func stop() { thread.stop() }
 
-  /// The chunk's digest at its end.
-  func take(_ bytes: ByteBuffer, endsChunk: Bool) -> ContentDigest? {
-    bytes.withUnsafeReadableBytes { bytes in
-      all.update(bufferPointer: bytes)
-      if !isOneChunk { chunk.update(bufferPointer: bytes) }
-    }
-    guard endsChunk else { return nil }
-    if isOneChunk { return whole() }
-    defer { chunk = SHA256() }
-    return ContentDigest(sha256: chunk.finalize())
+  /// - Parameter starting: of a chunk's first bytes, its code.
+  /// - Returns: the code at a chunk's end.
+  func take(_ bytes: ByteBuffer, starting code: ChunkCode?, endsChunk: Bool) -> [UInt8]? {
+    if let code { hash.begin(code) }
+    bytes.withUnsafeReadableBytes { hash.update($0) }
+    return endsChunk ? hash.endChunk() : nil
   }
 
-  func whole() -> ContentDigest { ContentDigest(sha256: all.finalize()) }
+  func whole() -> ContentDigest { hash.digest() }
 }

@@ -46,7 +46,7 @@ final class SFTPRemoteFile: RemoteFile {
 
   func readBack(
     _ range: Range<Int64>, chunkSize: Int,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     try await SFTPReader(part, handles, pool).prove(

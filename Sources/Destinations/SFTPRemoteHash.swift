@@ -86,10 +86,13 @@ actor SFTPRemoteHash {
 
   // MARK: The two commands
 
-  /// Reads lines "SKIP COUNT" and answers each with the digest of that range of the file.
+  /// Reads lines "SKIP COUNT" and answers each with the digest of that range of the file. All of a file goes to the program
+  /// by itself: through dd and a pipe it takes half as long again.
   static func rangeHasher(_ program: String, of path: String) -> String {
+    let isAll = "[ $s = 0 ] && [ \"$(stat -c %s \"$1\" 2>/dev/null)\" = $n ]"
+    let range = "\(cut) if=\"$1\" skip=$s count=$n 2>/dev/null | \(program)"
     let script =
-      "[ -f \"$1\" ] && while read -r s n; do \(cut) if=\"$1\" skip=$s count=$n 2>/dev/null | \(program) || exit; done"
+      "[ -f \"$1\" ] && while read -r s n; do if \(isAll); then \(program) <\"$1\"; else \(range); fi || exit; done"
     return "sh -c \(quoted(script)) sh \(quoted(path))"
   }
 
@@ -118,7 +121,7 @@ extension SFTPReader {
     return try await readBack(
       range, chunkSize: chunkSize,
       whenWritten: { (chunk) async throws(DestinationError) in
-        if chunk.lowerBound >= told { try await whenWritten(chunk) }
+        chunk.lowerBound >= told ? try await whenWritten(chunk) : .sha256FromStart
       },
       onChunk: { (chunk) async throws(DestinationError) in
         if chunk.range.lowerBound >= told { try await onChunk(chunk) }
@@ -146,15 +149,16 @@ extension SFTPReader {
       var digest: ContentDigest?
       for index in 0..<plan.chunks {
         let chunk = plan.chunk(index)
-        try await whenWritten(chunk)
+        let wanted = try await whenWritten(chunk)
+        guard let hashed = wanted.hashedRange(of: chunk, in: plan.range) else { break }
         if index == 0, !(try await isSameFile(plan.range, ranges, connection)) { break }
-        await connection.send("\(chunk.lowerBound) \(chunk.count)\n", to: ranges)
+        await connection.send("\(hashed.lowerBound) \(hashed.count)\n", to: ranges)
         if let whole {
           await connection.send("\(index == 0 ? plan.range.lowerBound : 0) \(chunk.count)\n", to: whole)
         }
-        let line = await connection.line(of: ranges, within: SFTPRemoteHash.patience(chunk.count))
+        let line = await connection.line(of: ranges, within: SFTPRemoteHash.patience(hashed.count))
         guard let line, let found = SFTPRemoteHash.digest(line) else { break }
-        try await onChunk(RemoteChunk(range: chunk, digest: found))
+        try await onChunk(RemoteChunk(range: chunk, code: found.bytes))
         proven = chunk.upperBound
         if whole == nil { digest = found }
       }

@@ -303,11 +303,15 @@ public struct Chunk: Message {
   public var offset: Int64 = 0
   /// Bytes.
   public var length: Int64 = 0
-  /// Hex, of the source bytes as read; empty until written.
+  /// Hex, of the source bytes as read. Once written the chunk has this, or one of `sha256FromStart` and `gmac`.
   public var sha256 = ""
   /// How often it was sent, in all runs.
   public var sends: Int32 = 0
   public var written = false
+  /// Hex, of the file's bytes up to the chunk's end: where the server hashes files itself.
+  public var sha256FromStart = ""
+  /// With AES-128 (NIST SP 800-38D), under a key of the delivery: where files are read back.
+  public var gmac: [UInt8] = []
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -315,7 +319,8 @@ public struct Chunk: Message {
     "fileferry.v1.Chunk",
     [
       .init(1, "index", .int32), .init(2, "offset", .int64), .init(3, "length", .int64), .init(4, "sha256", .string),
-      .init(5, "sends", .int32), .init(6, "written", .bool),
+      .init(5, "sends", .int32), .init(6, "written", .bool), .init(7, "sha256_from_start", .string),
+      .init(8, "gmac", .bytes),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -326,6 +331,8 @@ public struct Chunk: Message {
     case 4: sha256 = try reader.string()
     case 5: sends = try reader.int32()
     case 6: written = try reader.bool()
+    case 7: sha256FromStart = try reader.string()
+    case 8: gmac = try reader.bytes()
     default: try reader.skip()
     }
   }
@@ -337,5 +344,7 @@ public struct Chunk: Message {
     writer.string(4, sha256)
     writer.int32(5, sends)
     writer.bool(6, written)
+    writer.string(7, sha256FromStart)
+    writer.bytes(8, gmac)
   }
 }

@@ -32,6 +32,7 @@ final class CurlExchange: @unchecked Sendable {
   let upload: ByteBuffer?
   let maxResponseBytes: Int
   let expectedBytes: Int
+  private let buffers: BufferPool?
   let timeout: Duration?
   let queuedAt = ContinuousClock.now
   private let completion: @Sendable (Result<CurlOutcome, TransportError>) -> Void
@@ -49,13 +50,14 @@ final class CurlExchange: @unchecked Sendable {
 
   init(
     hostKey: String, settings: [CurlSetting], upload: ByteBuffer?, maxResponseBytes: Int, expectedBytes: Int,
-    timeout: Duration?, completion: @escaping @Sendable (Result<CurlOutcome, TransportError>) -> Void
+    buffers: BufferPool? = nil, timeout: Duration?, completion: @escaping @Sendable (Result<CurlOutcome, TransportError>) -> Void
   ) {
     self.hostKey = hostKey
     self.settings = settings
     self.upload = upload
     self.maxResponseBytes = maxResponseBytes
     self.expectedBytes = expectedBytes
+    self.buffers = buffers
     self.timeout = timeout
     self.completion = completion
   }
@@ -137,7 +139,10 @@ final class CurlExchange: @unchecked Sendable {
 
   private func receive(_ data: UnsafeMutablePointer<CChar>?, _ count: Int) -> Int {
     guard let data, !goesOverBound(adding: count) else { return 0 }
-    if body.capacity == 0 { body = ByteBufferAllocator().buffer(capacity: firstCapacity(atLeast: count)) }
+    if body.capacity == 0 {
+      let capacity = firstCapacity(atLeast: count)
+      body = buffers?.take(capacity) ?? ByteBufferAllocator().buffer(capacity: capacity)
+    }
     body.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
     return count
   }
@@ -203,7 +208,9 @@ final class CurlExchange: @unchecked Sendable {
           .tooLarge, "The answer of \(hostKey) is over the bound of \(maxResponseBytes) bytes.",
           nextStep: "Ask for less at a time.", curlCode: Int(code.rawValue)))
     } else if code == CURLE_OK {
-      end(.success(CurlOutcome(replyCode: reply, lines: lines, body: body)))
+      let outcome = CurlOutcome(replyCode: reply, lines: lines, body: body)
+      body = ByteBuffer()  // whoever gets it is its only owner
+      end(.success(outcome))
     } else {
       var systemError = 0
       if let easy, ferry_curl_get_long(easy, CURLINFO_OS_ERRNO, &systemError) != CURLE_OK { systemError = 0 }

@@ -6,14 +6,14 @@ import Synchronization
 extension CurlLoop {
   func run(
     hostKey: String, settings: [CurlSetting], upload: ByteBuffer?, maxResponseBytes: Int, expectedBytes: Int,
-    timeout: Duration?
+    buffers: BufferPool? = nil, timeout: Duration?
   ) async throws(TransportError) -> CurlOutcome {
     let slot = CurlExchangeSlot()
     let result: Result<CurlOutcome, TransportError> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let exchange = CurlExchange(
           hostKey: hostKey, settings: settings, upload: upload, maxResponseBytes: maxResponseBytes,
-          expectedBytes: expectedBytes, timeout: timeout, completion: { continuation.resume(returning: $0) })
+          expectedBytes: expectedBytes, buffers: buffers, timeout: timeout, completion: { continuation.resume(returning: $0) })
         // The task may have been cancelled before there was an exchange to cancel.
         if slot.fill(with: exchange) { cancel(exchange) }
         submit(exchange)

@@ -69,7 +69,6 @@ enum FTPFacts {
     return known ? info : nil
   }
 
-  /// "20240101120000" or with a fraction, in UTC (RFC 3659 section 2.3).
   /// Seconds since 1970 as RFC 3659 writes a time, in UTC.
   static func text(ofTime seconds: Int64) -> String {
     var (moment, parts) = (time_t(seconds), tm())
@@ -78,21 +77,21 @@ enum FTPFacts {
     return numbers.map { $0 < 10 ? "0\($0)" : String($0) }.joined()
   }
 
+  /// Of "20240101120000", or with a fraction, in UTC (RFC 3659 section 2.3).
   static func time(_ text: Substring) -> Int64? {
     let digits = text.utf8.prefix(14)
     guard digits.count == 14, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
       return nil
     }
-    func number(_ from: Int, _ count: Int) -> Int64 {
-      digits.dropFirst(from).prefix(count).reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+    func number(_ from: Int, _ count: Int) -> Int32 {
+      digits.dropFirst(from).prefix(count).reduce(0) { $0 * 10 + Int32($1 - UInt8(ascii: "0")) }
     }
-    // Days from the civil calendar, with the year beginning in March.
-    let (year, month, day) = (number(0, 4), number(4, 2), number(6, 2))
+    let (month, day) = (number(4, 2), number(6, 2))
     guard (1...12).contains(month), (1...31).contains(day) else { return nil }
-    let shifted = month > 2 ? year : year - 1
-    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
-    return days * 86_400 + number(8, 2) * 3600 + number(10, 2) * 60 + number(12, 2)
+    var parts = tm()
+    (parts.tm_year, parts.tm_mon, parts.tm_mday) = (number(0, 4) - 1900, month - 1, day)
+    (parts.tm_hour, parts.tm_min, parts.tm_sec) = (number(8, 2), number(10, 2), number(12, 2))
+    return Int64(timegm(&parts))
   }
 
   /// One file's line as "ls -l" writes it or as IIS does; nil for anything else. `name` must be the line's own, so that

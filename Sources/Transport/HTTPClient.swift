@@ -46,7 +46,7 @@ public final class HTTPClient: Sendable {
     let body = request.body ?? (Self.methodsWithBody.contains(request.method) ? ByteBuffer() : nil)
     let outcome = try await loop.run(
       hostKey: target.hostKey, settings: settings, upload: body, maxResponseBytes: request.maxResponseBytes,
-      expectedBytes: request.expectedBytes, timeout: request.timeout ?? configuration.timeout)
+      expectedBytes: request.expectedBytes, buffers: request.buffers, timeout: request.timeout ?? configuration.timeout)
     return HTTPResponse(status: outcome.replyCode, headers: HTTPHeaders(lines: outcome.lines), body: outcome.body)
   }
 

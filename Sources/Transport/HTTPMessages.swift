@@ -21,11 +21,14 @@ public struct HTTPRequest: Sendable {
   public var maxResponseBytes: Int
   /// How long the body will likely be, to allocate once where the server gives no Content-Length.
   public var expectedBytes: Int
+  /// Where the memory for the body comes from. Whoever is done with the body gives it back there.
+  public var buffers: BufferPool?
 
   public init(
     _ method: String = "GET", _ url: String, headers: [(name: String, value: String)] = [], body: ByteBuffer? = nil,
     timeout: Duration? = nil, connectTimeout: Duration? = nil, lowSpeedBytesPerSecond: Int? = nil,
-    maxResponseBytes: Int = HTTPRequest.defaultMaxResponseBytes, expectedBytes: Int = 0
+    maxResponseBytes: Int = HTTPRequest.defaultMaxResponseBytes, expectedBytes: Int = 0,
+    buffers: BufferPool? = nil
   ) {
     self.method = method
     self.url = url
@@ -36,6 +39,7 @@ public struct HTTPRequest: Sendable {
     self.lowSpeedBytesPerSecond = lowSpeedBytesPerSecond
     self.maxResponseBytes = maxResponseBytes
     self.expectedBytes = expectedBytes
+    self.buffers = buffers
   }
 }
 

@@ -33,6 +33,7 @@ public actor SFTPConnection {
   var offeredExtensions: [String: String] = [:]
   private var files: [UInt64: OpenFile] = [:]
   private var nextHandle: UInt64 = 1
+  private var roundTrip = Duration.zero
 
   struct OpenFile {
     let raw: [UInt8]
@@ -103,7 +104,8 @@ public actor SFTPConnection {
     self.session = session
     try await startSFTP(session, report)
     return SSHServer(
-      address: address.description, banner: session.banner, hostKey: hostKey, hostKeyIsNew: isNew, loginMethod: method)
+      address: address.description, banner: session.banner, hostKey: hostKey, hostKeyIsNew: isNew, loginMethod: method,
+      roundTrip: roundTrip)
   }
 
   private func startSFTP(_ session: SSHSession, _ report: @Sendable (SSHStepReport) -> Void) async throws(SFTPError) {
@@ -140,6 +142,8 @@ public actor SFTPConnection {
   private static let commandTick = Duration.milliseconds(200)
 
   private func greet(_ channel: SFTPChannel) async throws(SFTPError) {
+    var start = ContinuousClock.now
+    defer { roundTrip = .now - start }
     let answer = await withCheckedContinuation { (done: CheckedContinuation<SFTPChannel.Answer, Never>) in
       channel.start { done.resume(returning: $0) }
     }
@@ -149,6 +153,7 @@ public actor SFTPConnection {
     guard offeredExtensions["limits@openssh.com"] != nil else { return }
     var body = ByteBuffer()
     body.writeSSHString("limits@openssh.com")
+    start = .now  // the first answer may have had to wait for a program to start
     var limits = try await ask(SFTPPacket.extended, body, "tell its limits")
     guard limits.type == SFTPPacket.extendedReply, limits.body.readInteger(as: UInt64.self) != nil,
       let read = limits.body.readInteger(as: UInt64.self), let write = limits.body.readInteger(as: UInt64.self)

@@ -152,13 +152,17 @@ extension SFTPConnection {
   }
 
   /// Reads at most `maxRead` bytes of `range`, and fewer only where the file ends.
-  public func read(_ range: Range<Int64>, from handle: SFTPHandle) async throws(SFTPError) -> ByteBuffer {
+  /// - Parameter buffers: where their memory comes from. Whoever is done with them gives it back there.
+  public func read(
+    _ range: Range<Int64>, from handle: SFTPHandle, _ buffers: BufferPool? = nil
+  ) async throws(SFTPError) -> ByteBuffer {
     let file = try file(handle)
     let count = Int(min(Int64(Self.maxRead), Int64(range.count)))
     guard count > 0 else { return ByteBuffer() }
     let action = "read \(file.path)"
     let outcome = try await transfer(action) {
-      SFTPTransfer(reading: count, at: range.lowerBound, from: file.raw, $0)
+      let bytes = buffers?.take(count) ?? ByteBufferAllocator().buffer(capacity: count)
+      return SFTPTransfer(reading: count, at: range.lowerBound, from: file.raw, into: bytes, $0)
     }
     switch outcome {
     case .done(let bytes): return bytes

@@ -35,7 +35,7 @@ enum SFTPPacket {
   /// What every server takes in one read or write (section 3 of the draft); more where limits@openssh.com allows it.
   static let plainPiece = 32 << 10
   /// The most that is put into one read or write: OpenSSH's own limit.
-  static let maxPiece = 255 << 10
+  static let maxPiece = 64 << 10
 }
 
 /// An answer to a request, without its length and number.

@@ -41,10 +41,12 @@ final class SFTPTransfer {
     whenDone = done
   }
 
-  init(reading count: Int, at offset: Int64, from handle: [UInt8], _ done: CheckedContinuation<Outcome, Never>) {
+  init(
+    reading count: Int, at offset: Int64, from handle: [UInt8], into bytes: ByteBuffer,
+    _ done: CheckedContinuation<Outcome, Never>
+  ) {
     (isWrite, self.handle, self.offset, self.count) = (false, handle, offset, count)
-    bytes = ByteBufferAllocator().buffer(capacity: count)
-    bytes.moveWriterIndex(to: 0)
+    self.bytes = bytes
     end = count
     whenDone = done
   }

@@ -12,7 +12,7 @@ enum SSHKeystream {
   typealias Free = @convention(c) (OpaquePointer?) -> Void
 
   /// libcrypto's own.
-  static let cipher = unsafeBitCast(next("EVP_Cipher"), to: Cipher.self)
+  static var cipher: Cipher { unsafeBitCast(ferry_libcrypto_cipher(), to: Cipher.self) }
   static let free = unsafeBitCast(next("EVP_CIPHER_CTX_free"), to: Free.self)
 
   /// libssh2 calls the functions of this file: false where a program is linked so that it can't.
@@ -25,7 +25,7 @@ enum SSHKeystream {
   static func encipher(
     _ context: OpaquePointer?, _ out: UnsafeMutablePointer<UInt8>?, _ bytes: UnsafePointer<UInt8>?, _ length: UInt32
   ) -> Int32 {
-    ferry_keystream_cipher(context, out, bytes, length, cipher)
+    ferry_keystream_cipher(context, out, bytes, length)
   }
 
   static func release(_ context: OpaquePointer?) {

@@ -94,4 +94,6 @@ public struct SSHServer: Sendable, Equatable {
   public var hostKeyIsNew: Bool
   /// "publickey", "password" or "keyboard-interactive".
   public var loginMethod: String
+  /// How long the server took to answer the simplest of requests.
+  public var roundTrip: Duration
 }

@@ -51,7 +51,10 @@ extension RemoteFile {
   ) async throws -> ContentDigest {
     try await readBack(
       range, chunkSize: chunk,
-      whenWritten: { (range) async throws(DestinationError) in await written.wait(for: range.upperBound) },
+      whenWritten: { (range) async throws(DestinationError) in
+        await written.wait(for: range.upperBound)
+        return .sha256
+      },
       onChunk: { (chunk) async throws(DestinationError) in chunks.all.withLock { $0.append(chunk) } })
   }
 }
@@ -76,7 +79,7 @@ extension RemoteFile {
     let seen = chunks.all.withLock { $0 }
     #expect(seen.map(\.range.lowerBound) == [0, 4 << 20, 8 << 20, 12 << 20, 16 << 20])
     for chunk in seen {
-      #expect(chunk.digest == sha256(content.getSlice(at: Int(chunk.range.lowerBound), length: chunk.range.count)!))
+      #expect(chunk.code == sha256(content.getSlice(at: Int(chunk.range.lowerBound), length: chunk.range.count)!).bytes)
     }
     #expect(try await destination.stat(path) == nil)
     try await file.commit(size: 20_000_003, overwrite: false)

@@ -47,7 +47,7 @@ import Testing
     }
     #expect(whole == sha256(content))
     for chunk in chunks.withLock({ $0 }) {
-      #expect(chunk.digest == sha256(content.getSlice(at: Int(chunk.range.lowerBound), length: chunk.range.count)!))
+      #expect(chunk.code == sha256(content.getSlice(at: Int(chunk.range.lowerBound), length: chunk.range.count)!).bytes)
     }
     #expect(chunks.withLock { $0.count } == 3)
     try await file.commit(size: 5_000_001, overwrite: false)

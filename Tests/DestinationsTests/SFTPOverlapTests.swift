@@ -34,7 +34,10 @@ private actor Written {
     let reported = Mutex<[RemoteChunk]>([])
     async let proof = file.readBack(
       0..<Int64(size), chunkSize: chunk,
-      whenWritten: { (range) async throws(DestinationError) in await written.wait(for: range.lowerBound) },
+      whenWritten: { (range) async throws(DestinationError) in
+        await written.wait(for: range.lowerBound)
+        return .sha256
+      },
       onChunk: { (chunk) async throws(DestinationError) in reported.withLock { $0.append(chunk) } })
     // Backwards, so that the proof has to wait for all of it.
     for start in stride(from: 0, to: size, by: chunk).reversed() {
@@ -46,7 +49,7 @@ private actor Written {
     #expect(chunks.map(\.range.lowerBound) == stride(from: 0, to: Int64(size), by: chunk).map { $0 })
     for chunk in chunks {
       let slice = content.getSlice(at: Int(chunk.range.lowerBound), length: chunk.range.count)!
-      #expect(chunk.digest == sha256(slice))
+      #expect(chunk.code == sha256(slice).bytes)
     }
     try await file.commit(size: Int64(size), overwrite: false)
     #expect(try contents(server.files + "/a.bin") == content)
@@ -84,6 +87,7 @@ private actor Written {
         0..<4 << 20, chunkSize: 2 << 20,
         whenWritten: { (range) async throws(DestinationError) in
           if range.lowerBound > 0 { throw DestinationError(.noSpace, "It is full.", nextStep: "Free some.") }
+          return .sha256
         }, onChunk: { (_) async throws(DestinationError) in })
     }
     #expect(error?.kind == .noSpace)

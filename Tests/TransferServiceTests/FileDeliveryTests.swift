@@ -74,10 +74,12 @@ private final class Bench: Sendable {
           reader: { [self] file in
             let grant = grant()
             return RangeReader(
-              subject: file.key, size: file.size, etag: "", http: HTTPClient(), threads: threads, now: { 0 }
+              subject: file.key, size: file.size, etag: "", http: HTTPClient(), threads: threads,
+              buffers: BufferPool(most: 1), now: { 0 }
             ) { () async throws(DeliveryFailure) in grant }
           },
-          persist: persist, chunks: Slots(inFlight), options: options,
+          persist: persist, chunks: Slots(inFlight), buffers: BufferPool(most: inFlight),
+          codes: ChunkCodes(key: Array(0..<16)), options: options,
           writesAtOffsets: try await server.capabilities().writesAtOffsets,
           hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty, protocolName: "memory",
           claims: TargetClaims(), server: "memory")
@@ -449,8 +451,8 @@ private final class Bench: Sendable {
     #expect(bench.hasArrived)
   }
 
-  @Test("a resumed file is read back, since not all of its source was hashed in this run")
-  func hashedByServerResumed() async throws {
+  @Test("of a resumed file the server hashes what the earlier run wrote, the rest, and all", arguments: [false, true])
+  func hashedByServerResumed(isDamaged: Bool) async throws {
     let bench = try await Bench(bytes: 3900)
     bench.server.state.withLock {
       $0.hashes = true
@@ -459,9 +461,16 @@ private final class Bench: Sendable {
       }
     }
     await #expect(throws: DeliveryFailure.self) { try await bench.run() }
-    bench.server.state.withLock { $0.onWrite = nil }
+    bench.server.state.withLock {
+      $0.onWrite = nil
+      if isDamaged { $0.files["/out/f.part"]?[1500] ^= 1 }
+    }
+    let before = try await bench.chunks().map(\.sends)
     try await bench.succeeds()
-    #expect(bench.server.state.withLock { $0.reads.count } == 4)
+    let sends = zip(try await bench.chunks().map(\.sends), before).map { $0 - $1 }
+    #expect(sends == [0, isDamaged ? 1 : 0, 0, 1])
+    if !isDamaged { #expect(bench.server.state.withLock { $0.reads.map(\.offset) } == [0, 3000, 0]) }
     #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
   }
 }

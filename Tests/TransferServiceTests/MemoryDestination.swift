@@ -3,6 +3,7 @@
 import Crypto
 import NIOCore
 import Synchronization
+import Transport
 
 @testable import Destinations
 
@@ -97,14 +98,14 @@ struct MemoryFile: RemoteFile {
 
   func readBack(
     _ range: Range<Int64>, chunkSize: Int,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> Void,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     var whole = SHA256()
     let chunkSize = min(chunkSize, range.count)
     for start in stride(from: range.lowerBound, to: range.upperBound, by: max(chunkSize, 1)) {
       let part = start..<min(start + Int64(chunkSize), range.upperBound)
-      try await whenWritten(part)
+      let code = try await whenWritten(part)
       server.state.withLock { $0.reads.append((part.lowerBound, $0.writes.count)) }
       let file = server.files[path.part.text] ?? []
       guard file.count >= Int(part.upperBound) else {
@@ -112,7 +113,13 @@ struct MemoryFile: RemoteFile {
       }
       let bytes = file[Int(part.lowerBound)..<Int(part.upperBound)]
       whole.update(data: bytes)
-      try await onChunk(RemoteChunk(range: part, digest: ContentDigest(sha256: SHA256.hash(data: bytes))))
+      let told: [UInt8] =
+        switch code {
+        case .sha256: Array(SHA256.hash(data: bytes))
+        case .sha256FromStart: Array(whole.finalize())
+        case .gmac(let parameters): bytes.withUnsafeBytes { GMAC.code(of: $0, parameters) }
+        }
+      try await onChunk(RemoteChunk(range: part, code: told))
     }
     return ContentDigest(sha256: whole.finalize())
   }

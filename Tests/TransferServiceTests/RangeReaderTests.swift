@@ -33,8 +33,8 @@ import Transport
     now: Int64 = 0, size: Int64 = 1000, _ grant: @escaping @Sendable () async throws(DeliveryFailure) -> ReadGrant
   ) -> RangeReader {
     RangeReader(
-      subject: "b/o", size: size, etag: Self.etag, http: HTTPClient(), threads: WorkThreads(), now: { now },
-      grant: grant)
+      subject: "b/o", size: size, etag: Self.etag, http: HTTPClient(), threads: WorkThreads(),
+      buffers: BufferPool(most: 1), now: { now }, grant: grant)
   }
 
   private func failure(

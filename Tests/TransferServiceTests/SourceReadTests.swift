@@ -30,7 +30,8 @@ import Transport
 
   private func reader(_ grant: ReadGrant) -> RangeReader {
     RangeReader(
-      subject: "b/o", size: 1000, etag: grant.etag, http: HTTPClient(), threads: WorkThreads(), now: { 0 }
+      subject: "b/o", size: 1000, etag: grant.etag, http: HTTPClient(), threads: WorkThreads(),
+      buffers: BufferPool(most: 1), now: { 0 }
     ) { () async throws(DeliveryFailure) in grant }
   }
 

@@ -1,6 +1,7 @@
 // Deliveries: plan, start, list, look, follow, pause, resume, cancel, retry, and the receipt with its key.
 import FerryAPI
 import Hummingbird
+import ProtoWire
 import RPC
 
 enum Deliveries {
@@ -28,16 +29,20 @@ enum Deliveries {
       ) { try await events($0, streams) },
       .post(
         "deliveries/{id}/pause", "pauseDelivery", "Puts a delivery aside; what is proven stays.",
-        takes: PauseDeliveryRequest.self, returns: .message(Delivery.self), pause),
+        takes: PauseDeliveryRequest.self, returns: .message(Delivery.self),
+        steer(Transfer.pauseDelivery, \.id)),
       .post(
         "deliveries/{id}/resume", "resumeDelivery", "Goes on with a paused delivery.",
-        takes: ResumeDeliveryRequest.self, returns: .message(Delivery.self), resume),
+        takes: ResumeDeliveryRequest.self, returns: .message(Delivery.self),
+        steer(Transfer.resumeDelivery, \.id)),
       .post(
         "deliveries/{id}/cancel", "cancelDelivery", "Stops a delivery, and takes away what is not proven.",
-        takes: CancelDeliveryRequest.self, returns: .message(Delivery.self), cancel),
+        takes: CancelDeliveryRequest.self, returns: .message(Delivery.self),
+        steer(Transfer.cancelDelivery, \.id)),
       .post(
         "deliveries/{id}/retry", "retryDelivery", "Goes on with a failed or cancelled delivery.",
-        takes: RetryDeliveryRequest.self, returns: .message(Delivery.self), retry),
+        takes: RetryDeliveryRequest.self, returns: .message(Delivery.self),
+        steer(Transfer.retryDelivery, \.id)),
       .get(
         "deliveries/{id}/receipt", "getReceipt", "The signed receipt, a JSON Web Signature (RFC 7515).",
         returns: .text(mediaType: "application/jose+json"), receipt),
@@ -98,28 +103,15 @@ enum Deliveries {
     return call.json(try await call.backends.transfer.unary(Transfer.listDeliveryFiles, request, call.onward()))
   }
 
-  @Sendable static func pause(_ call: RestCall) async throws -> Response {
-    var request: PauseDeliveryRequest = try await call.body()
-    request.id = try call.path("id")
-    return call.json(try await call.backends.transfer.unary(Transfer.pauseDelivery, request, call.onward()))
-  }
-
-  @Sendable static func resume(_ call: RestCall) async throws -> Response {
-    var request: ResumeDeliveryRequest = try await call.body()
-    request.id = try call.path("id")
-    return call.json(try await call.backends.transfer.unary(Transfer.resumeDelivery, request, call.onward()))
-  }
-
-  @Sendable static func cancel(_ call: RestCall) async throws -> Response {
-    var request: CancelDeliveryRequest = try await call.body()
-    request.id = try call.path("id")
-    return call.json(try await call.backends.transfer.unary(Transfer.cancelDelivery, request, call.onward()))
-  }
-
-  @Sendable static func retry(_ call: RestCall) async throws -> Response {
-    var request: RetryDeliveryRequest = try await call.body()
-    request.id = try call.path("id")
-    return call.json(try await call.backends.transfer.unary(Transfer.retryDelivery, request, call.onward()))
+  /// A handler of one of the calls that steer a delivery: its body is the call's request, the path has the id.
+  private static func steer<Request: Message>(
+    _ method: UnaryMethod<Request, Delivery>, _ id: WritableKeyPath<Request, String> & Sendable
+  ) -> Route.Handler {
+    { call in
+      var request: Request = try await call.body()
+      request[keyPath: id] = try call.path("id")
+      return call.json(try await call.backends.transfer.unary(method, request, call.onward()))
+    }
   }
 
   /// The signed receipt as a file: a JSON Web Signature in its flattened JSON form (RFC 7515 section 7.2.2).

@@ -10,7 +10,7 @@ extension FileDelivery {
     let text = ChecksumSidecar.line(sha256: file.sha256, name: path.name ?? "")
     let bytes = ByteBuffer(string: text)
     let destination = tools.destination
-    let mode = tools.options.fileMode == 0 ? nil : UInt16(clamping: tools.options.fileMode)
+    let mode = tools.options.filePermissions
     try await tools.insist("writing \(path.sidecar)") { [tools] in
       let expected = await tools.threads.sha256(bytes)
       let remote = try await reaching(path.sidecar.text) { () throws(DestinationError) in

@@ -99,19 +99,20 @@ struct DeliveryConclusion: Sendable {
   private func remove(
     _ files: [DeliveryFile], _ destination: any Destinations.Destination, until end: ContinuousClock.Instant
   ) async -> Int {
+    let hasSidecars = await journal.delivery.options.checksumSidecar
     let work = Task { () -> Int in
       await withTaskGroup(of: Bool.self) { group in
         var (next, removed) = (0, 0)
         while next < min(Self.removalsAtOnce, files.count) {
           let file = files[next]
-          group.addTask { await remove(file, destination) }
+          group.addTask { await remove(file, hasSidecars, destination) }
           next += 1
         }
         for await done in group {
           if done { removed += 1 }
           if next < files.count, !Task.isCancelled {
             let file = files[next]
-            group.addTask { await remove(file, destination) }
+            group.addTask { await remove(file, hasSidecars, destination) }
             next += 1
           }
         }
@@ -128,12 +129,13 @@ struct DeliveryConclusion: Sendable {
   }
 
   /// A server that is away for a moment is asked again, for as long as clearing up may take.
-  private func remove(_ file: DeliveryFile, _ destination: any Destinations.Destination) async -> Bool {
-    let hasSidecars = await journal.delivery.request?.options?.checksumSidecar ?? false
+  private func remove(
+    _ file: DeliveryFile, _ hasSidecar: Bool, _ destination: any Destinations.Destination
+  ) async -> Bool {
     do {
       try await workflow.persist {
         let path = try RemotePath(text: file.remotePath)
-        for name in path.whole(hasSidecar: hasSidecars) {
+        for name in path.whole(hasSidecar: hasSidecar) {
           try await reaching(connecting: true) { () throws(DestinationError) in try await destination.removePart(of: name) }
         }
       }

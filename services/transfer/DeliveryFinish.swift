@@ -18,7 +18,7 @@ extension DeliveryWorkflow {
     let receipt = Receipts.make(
       delivery, files: files, hostKey: await journal.meta.hostKey,
       source: try await scheme(source.connection, delivery) + source.bucket, server: shown,
-      proof: Receipts.proof(delivery.request?.options?.proof ?? .sha256, byServer: choice.allowsHashCommand),
+      proof: Receipts.proof(delivery.options.proof, byServer: choice.allowsHashCommand),
       finishedAt: journal.now())
     let signed = try signer.sign(Array(receipt.jsonString().utf8))
     let kid = signer.kid
@@ -80,7 +80,7 @@ extension DeliveryWorkflow {
     let text =
       "Delivered: \(ByteText.files(delivery.filesTotal)), \(ByteText.describe(delivery.bytesTotal)), to "
       + "\(delivery.destination), "
-      + (delivery.request?.options?.proof == .size ? "the size alone compared, as chosen." : "proven by SHA-256.")
+      + (delivery.options.proof == .size ? "the size alone compared, as chosen." : "proven by SHA-256.")
     try await tickets.close(delivery, .succeeded, note: text)
     try await journal.change { change in
       change.end(silently: .notify, .done, "the requester was notified, the tickets are closed")

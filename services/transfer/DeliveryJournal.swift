@@ -167,9 +167,9 @@ actor DeliveryJournal {
           case .validate: "\(files) of the version that was planned"
           case .transfer: "\(bytes) written to the destination"
           case .verify:
-            change.delivery.request?.options?.proof == .size
+            change.delivery.options.proof == .size
               ? "\(bytes) at the destination by its word: the size alone was compared, as chosen"
-              : "\(bytes) at the destination, each chunk's SHA-256 equal to the source's"
+              : "\(bytes) at the destination, every chunk proven to be the source's"
           default: "\(files) under their final names, no .part file left"
           }
         change.end(state, .done, note)

@@ -3,6 +3,7 @@
 import Destinations
 import FerryAPI
 import NIOCore
+import Transport
 
 /// What all files of one delivery share.
 struct DeliveryTools: Sendable {
@@ -14,6 +15,9 @@ struct DeliveryTools: Sendable {
   let persist: Persistence
   /// Chunks in flight, over all files of the delivery: read, hashed or being written.
   let chunks: Slots
+  /// For chunks: as many as are in flight.
+  let buffers: BufferPool
+  let codes: ChunkCodes
   let options: DeliveryOptions
   /// What the destination can do, asked once.
   let writesAtOffsets: Bool
@@ -58,8 +62,12 @@ struct DeliveryTools: Sendable {
     }
   }
 
-  /// What `claims` knows a path by.
-  func target(_ path: String) -> String { "\(server) \(path)" }
+  /// Keeps a path from other deliveries; the one that has it already, if one does.
+  func claim(_ path: String) -> String? { claims.take(target(path), for: journal.context.id.rawValue) }
+
+  func giveBack(_ path: String) { claims.giveBack(target(path)) }
+
+  private func target(_ path: String) -> String { "\(server) \(path)" }
 
   func chunkSize(_ file: DeliveryFile) -> Int64 { Planner.chunkSize(file.size, wanted: options.chunkSize) }
 
@@ -89,10 +97,7 @@ struct DeliveryWork: Sendable {
     /// The first of them in the delivery's order.
     var first: DeliveryFile?
 
-    mutating func add(_ file: DeliveryFile) {
-      count += 1
-      if first.map({ $0.index > file.index }) ?? true { first = file }
-    }
+    mutating func add(_ file: DeliveryFile) { add(Failed(count: 1, first: file)) }
 
     mutating func add(_ other: Failed) {
       count += other.count
@@ -101,8 +106,8 @@ struct DeliveryWork: Sendable {
     }
   }
 
-  static func slots(chunkSize: Int64) -> Slots {
-    Slots(max(2, min(maxChunksInFlight, Int(maxBytesInFlight / max(chunkSize, 1)))))
+  static func chunksInFlight(chunkSize: Int64) -> Int {
+    max(2, min(maxChunksInFlight, Int(maxBytesInFlight / max(chunkSize, 1))))
   }
 
   /// Throws what ends the delivery as a whole.
@@ -145,7 +150,8 @@ struct DeliveryWork: Sendable {
       try await claiming(state.file) { try await delivery.run() }
       return nil
     } catch let failure as DeliveryFailure where failure.scope == .file && !Task.isCancelled {
-      var file = state.file
+      // As the delivery left it: its path may be a numbered one.
+      var file = await delivery.file
       file.status = .failed
       file.problem = failure.problem
       if file.problem?.subject.isEmpty == true { file.problem?.subject = file.key }
@@ -169,14 +175,13 @@ struct DeliveryWork: Sendable {
 
   /// Runs `work` while no other delivery writes to the same path; one that does is waited for as long as a retry may take.
   private func claiming(_ file: DeliveryFile, _ work: () async throws -> Void) async throws {
-    let (target, id) = (tools.target(file.remotePath), tools.journal.context.id.rawValue)
     try await tools.insist("taking \(file.remotePath)") { [tools] in
-      guard let holder = tools.claims.take(target, for: id) else { return }
+      guard let holder = tools.claim(file.remotePath) else { return }
       throw DeliveryFailure(
         "TARGET_BUSY", "The delivery \(holder) is writing to \(file.remotePath) at this moment.",
         next: "Wait until it has ended, then retry.", retryable: true, subject: file.remotePath)
     }
-    defer { tools.claims.giveBack(target) }
+    defer { tools.giveBack(file.remotePath) }
     try await work()
   }
 }

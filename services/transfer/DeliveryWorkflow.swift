@@ -4,6 +4,7 @@
 import Destinations
 import DocumentStore
 import FerryAPI
+import FoundationEssentials
 import Logging
 import RPC
 import ServiceKit
@@ -179,7 +180,7 @@ struct DeliveryWorkflow: Sendable {
     _ choice: DestinationChoice, _ journal: DeliveryJournal
   ) async throws -> any Destinations.Destination {
     let endpoint = choice.address.endpoint
-    let folderMode = await journal.delivery.request?.options?.folderMode ?? 0
+    let folderMode = await journal.delivery.options.folderPermissions
     var known = try await keeping { () throws(RPCError) in try await destinations.knownHostKeys(endpoint) }
     while true {
       let destination = try open(choice, known: known, folderMode: folderMode)
@@ -211,7 +212,7 @@ struct DeliveryWorkflow: Sendable {
   }
 
   private func open(
-    _ choice: DestinationChoice, known: [String], folderMode: Int32
+    _ choice: DestinationChoice, known: [String], folderMode: UInt16?
   ) throws -> any Destinations.Destination {
     do throws(DestinationError) {
       return try DestinationRegistry.destination(choice.settings(known: known, folderMode: folderMode))
@@ -236,20 +237,23 @@ struct DeliveryWorkflow: Sendable {
     _ journal: DeliveryJournal, _ outbox: NoteOutbox
   ) async throws {
     let delivery = await journal.delivery
-    let options = delivery.request?.options ?? DeliveryOptions()
     try await sums.tellResumption(journal)
     try await journal.settle()
     let capabilities = try await persist(onRetry: { try await journal.retried("asking the destination", $0) }) {
       try await reaching(connecting: true) { () throws(DestinationError) in try await destination.capabilities() }
     }
     let server = "\(choice.address.user)@\(choice.address.endpoint)"
-    defer { if choice.bandwidth != nil { throttles.release(server) } }
+    let throttles = try caps(delivery, choice, server, now: journal.context.clock.now)
+    defer { if choice.bandwidth != nil { self.throttles.release(server) } }
+    let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk)
+    let buffers = BufferPool(most: inFlight)
     let tools = DeliveryTools(
-      journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal), persist: persist,
-      chunks: DeliveryWork.slots(chunkSize: sums.largestChunk), options: options,
+      journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers),
+      persist: persist, chunks: Slots(inFlight), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
+      options: delivery.options,
       writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
       protocolName: choice.address.scheme, claims: claims, server: server,
-      throttles: try caps(delivery, choice, server, now: journal.context.clock.now))
+      throttles: throttles)
     let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)
     let ticker = Task {
       var last = journal.progress.current
@@ -267,13 +271,23 @@ struct DeliveryWorkflow: Sendable {
     if let first = failed.first { throw Self.failure(of: failed.count, first, delivery) }
   }
 
-  private func reader(_ delivery: Delivery, _ journal: DeliveryJournal) -> @Sendable (DeliveryFile) -> RangeReader {
+  /// The same for all runs.
+  private func chunkKey(_ journal: DeliveryJournal) async throws -> [UInt8] {
+    if let kept = await journal.meta.chunkKey.flatMap({ Data(base64Encoded: $0) }) { return Array(kept) }
+    let key = ChunkCodes.makeKey()
+    try await journal.change { $0.meta.chunkKey = Data(key).base64EncodedString() }
+    return key
+  }
+
+  private func reader(
+    _ delivery: Delivery, _ journal: DeliveryJournal, _ buffers: BufferPool
+  ) -> @Sendable (DeliveryFile) -> RangeReader {
     let (source, http, threads, now) = (source(delivery), http, threads, journal.context.clock.now)
-    let wanted = delivery.request?.options?.chunkSize ?? 0
+    let wanted = delivery.options.chunkSize
     return { file in
       RangeReader(
         subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads,
-        now: now
+        buffers: buffers, now: now
       ) { () async throws(DeliveryFailure) in
         try await source.grant(file, chunkSize: Planner.chunkSize(file.size, wanted: wanted))
       }
@@ -284,7 +298,7 @@ struct DeliveryWorkflow: Sendable {
   private func caps(
     _ delivery: Delivery, _ choice: DestinationChoice, _ server: String, now: @escaping @Sendable () -> UnixMilliseconds
   ) throws -> [Throttle] {
-    let own = try (delivery.request?.options?.bandwidth).map { Throttle(try RequestCheck.bandwidth($0), now: now) }
+    let own = try delivery.options.bandwidth.map { Throttle(try RequestCheck.bandwidth($0), now: now) }
     return [own, choice.bandwidth.map { throttles.take(server, $0, now: now) }].compactMap { $0 }
   }
 

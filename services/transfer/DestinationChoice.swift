@@ -212,8 +212,8 @@ struct DestinationChoice: Sendable {
   /// Where files go, without secrets.
   var url: String { address.description }
 
-  /// - Parameter folderMode: permission bits of folders that are made; 0: the server's own.
-  func settings(known: [String], folderMode: Int32 = 0) -> DestinationSettings {
+  /// - Parameter folderMode: permission bits of folders that are made; nil: the server's own.
+  func settings(known: [String], folderMode: UInt16? = nil) -> DestinationSettings {
     let given = credentials ?? DestinationCredentials()
     func some(_ text: String) -> String? { text.isEmpty ? nil : text }
     var settings = DestinationSettings(
@@ -226,7 +226,7 @@ struct DestinationChoice: Sendable {
         active: ftp.active, trustedCertificatesPEM: ftp.trustedCertificatesPEM,
         pinnedPublicKeys: hostKeys.fingerprints.isEmpty ? known : hostKeys.fingerprints),
       remoteHash: allowsHashCommand ? .whereOffered : .never,
-      folderMode: folderMode == 0 ? nil : UInt16(clamping: folderMode))
+      folderMode: folderMode)
     settings.folderRoots = folderRoots
     return settings
   }

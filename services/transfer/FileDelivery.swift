@@ -2,8 +2,8 @@
 // read back, then renamed. Everything that has to survive a crash is in the journal before the next step relies on it; of
 // small files that is only that they were begun, because sending one again costs less than writing down how far it came.
 //
-// Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with the SHA-256 of
-// the bytes as they were read from the source, under a condition on the object's version; the read-back goes over the
+// Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with a code of the bytes as
+// they were read from the source (ChunkCodes.swift), under a condition on the object's version; the read-back goes over the
 // whole .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own
 // SHA-256, which the same read-back gives, is that of the source's version.
 import Crypto
@@ -11,6 +11,7 @@ import Destinations
 import FerryAPI
 import FoundationEssentials
 import NIOCore
+import Transport
 
 actor FileDelivery {
   let tools: DeliveryTools
@@ -67,7 +68,7 @@ actor FileDelivery {
         "NAME_UNSAFE", "The journalled path \(file.remotePath.debugDescription) can't be used.",
         next: "Start a new delivery.", subject: file.key)
     }
-    defer { if let claimed { tools.claims.giveBack(tools.target(claimed.text)) } }
+    defer { if let claimed { tools.giveBack(claimed.text) } }
     guard let remote = try await open(path) else { return }  // it was there already, proven
     do {
       try await sendAndProve(remote)
@@ -80,10 +81,10 @@ actor FileDelivery {
 
   /// The first chunks are read back while later ones are on their way; where the server hashes, it is asked once, at the end.
   private func sendAndProve(_ remote: any RemoteFile) async throws {
-    // What an earlier run read can't be hashed with the rest.
     let isHashedWhole = tools.hashesRemotely || tools.options.proof == .size
+    // What an earlier run read can't be hashed with the rest.
     if isHashedWhole, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
-    guard count > 1, sourceHash == nil, tools.options.proof != .size else {
+    guard count > 1, !isHashedWhole else {
       try await send(to: remote)
       return try await prove(remote)
     }
@@ -184,8 +185,8 @@ actor FileDelivery {
       async let intended: Void = self.intend(index)
       try await tools.journal.begin(.download)
       let bytes = try await reader.read(range)
-      let sha256 = await tools.threads.sha256(bytes)
-      async let hashed: Void = self.hashInOrder(index, bytes)
+      defer { tools.buffers.giveBack(bytes) }
+      async let evidence = self.evidence(index, bytes)
       await self.note(read: index, Int64(bytes.readableBytes), counted: false)
       try await tools.journal.begin(.transfer)
       try await intended
@@ -198,24 +199,35 @@ actor FileDelivery {
       } catch let failure as DeliveryFailure {
         throw try await self.rewound(failure)
       }
-      try await hashed
-      try await self.written(index, sha256)
+      try await self.written(index, try await evidence)
     }
   }
 
-  /// Adds a chunk to the source's hash when all before it are in. Its bytes are held that long; the chunks in flight are
-  /// bounded, and the first of them waits for none.
-  private func hashInOrder(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) {
-    guard sourceHash != nil, index >= hashedChunks else { return }
+  /// What a chunk will be told by when it comes back.
+  private func evidence(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> ChunkEvidence {
+    if let digest = try await hashInOrder(index, bytes) {
+      return count == 1 ? .sha256(digest) : .sha256FromStart(digest)
+    }
+    if count == 1 || tools.hashesRemotely { return .sha256(await tools.threads.sha256(bytes)) }
+    let parameters = tools.codes.parameters(file: file.index, chunk: index)
+    return .gmac(await tools.threads.over(bytes) { GMAC.code(of: $0, parameters) })
+  }
+
+  /// Adds a chunk to the source's hash when all before it are in, and gives the digest up to its end; nil if the source is
+  /// not hashed so, or the chunk was in before. Its bytes are held that long; the chunks in flight are bounded, and the first
+  /// of them waits for none.
+  private func hashInOrder(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> String? {
+    guard sourceHash != nil, index >= hashedChunks else { return nil }
     try await until(.hashed(index))
-    guard let earlier = sourceHash, index == hashedChunks else { return }
-    sourceHash = await tools.threads.run {
+    guard let earlier = sourceHash, index == hashedChunks else { return nil }
+    let hash = await tools.threads.run {
       var hash = earlier
       bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
       return hash
     }
-    hashedChunks = index + 1
+    (sourceHash, hashedChunks) = (hash, index + 1)
     wake()
+    return Hex.encode(hash.finalize())
   }
 
   /// Of the whole source, if all of it was read in this run.
@@ -265,14 +277,14 @@ actor FileDelivery {
     chunk.index = index
     (chunk.offset, chunk.length) = (range(index).lowerBound, length(index))
     chunk.sends += 1
-    (chunk.written, chunk.sha256) = (false, "")
+    chunk.forget()
     chunks[index] = chunk
     if group == nil { try await journal.put(chunk, of: file.index) }
   }
 
-  private func written(_ index: Int32, _ sha256: String) async throws {
+  private func written(_ index: Int32, _ evidence: ChunkEvidence) async throws {
     guard var chunk = chunks[index] else { return }
-    (chunk.sha256, chunk.written) = (sha256, true)
+    chunk.beWritten(evidence)
     if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(chunk.length, to: .transfer)
@@ -289,7 +301,7 @@ actor FileDelivery {
   /// A chunk that was journalled as written is not there, or not as it should be.
   func unwrite(_ index: Int32) async throws {
     guard var chunk = chunks[index], chunk.written else { return }
-    (chunk.sha256, chunk.written) = ("", false)
+    chunk.forget()
     if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(-chunk.length, to: .transfer)
@@ -353,7 +365,7 @@ actor FileDelivery {
   private var attributes: FileAttributes {
     let options = tools.options
     return FileAttributes(
-      mode: options.fileMode == 0 ? nil : UInt16(clamping: options.fileMode),
+      mode: options.filePermissions,
       modified: options.keepTimes ? file.sourceModifiedAt?.seconds : nil)
   }
 

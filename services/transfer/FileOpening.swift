@@ -58,15 +58,14 @@ extension FileDelivery {
     guard try await isTaken(wanted) else { return wanted }
     for number in 1...Self.maxNumber {
       let candidate = wanted.numbered(number)
-      let target = tools.target(candidate.text)
-      guard tools.claims.take(target, for: journal.context.id.rawValue) == nil else { continue }
+      guard tools.claim(candidate.text) == nil else { continue }
       claimed = candidate
       guard try await isTaken(candidate) else {
         file.remotePath = candidate.text
         return candidate
       }
       claimed = nil
-      tools.claims.giveBack(target)
+      tools.giveBack(candidate.text)
     }
     throw DeliveryFailure(
       "TARGET_EXISTS", "\(wanted) and \(Self.maxNumber) numbered names after it already exist at the destination.",
@@ -102,6 +101,7 @@ extension FileDelivery {
       let (range, earlier) = (range(index), hash)
       hash = try await tools.insist("reading \(name)") { [tools, reader] in
         let bytes = try await reader.read(range)
+        defer { tools.buffers.giveBack(bytes) }
         return await tools.threads.run {
           var hash = earlier
           bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
@@ -137,10 +137,12 @@ extension FileDelivery {
     return true
   }
 
-  /// Of the whole file, if the journal knows it: a single chunk's is the file's.
+  /// Of the whole file, if the journal knows it: a single chunk's is the file's, and so is that to the last one's end.
   private var provenSHA256: String? {
     if !file.sha256.isEmpty { return file.sha256 }
-    return count == 1 ? chunks[0]?.sha256 : nil
+    guard let last = chunks[count - 1] else { return nil }
+    let digest = count == 1 ? last.sha256 : last.sha256FromStart
+    return digest.isEmpty ? nil : digest
   }
 
   /// What the .part file is too short to hold was not kept by the server, whatever it acknowledged.

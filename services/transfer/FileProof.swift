@@ -95,7 +95,9 @@ extension FileDelivery {
           try await remote.readBack(
             0..<file.size, chunkSize: Int(chunkSize),
             whenWritten: { (range) async throws(DestinationError) in
-              do throws(CancellationError) { try await self.untilWritten(Int32(clamping: range.lowerBound / chunkSize)) } catch {
+              do throws(CancellationError) {
+                return try await self.whenWritten(Int32(clamping: range.lowerBound / chunkSize))
+              } catch {
                 throw DestinationError(.cancelled, "Reading back was cancelled.", nextStep: "Start it again if it is wanted.")
               }
             },
@@ -125,16 +127,32 @@ extension FileDelivery {
   /// The whole file's digest by the server's own word, where that is allowed and equals the source's; else nil, and reading
   /// back tells which chunks are wrong.
   private func serverDigest(_ remote: any RemoteFile) async throws -> String? {
-    guard let expected = sourceDigest, count > 1 else { return nil }
-    let found = try await tools.insist("having \(name) hashed") { [file] in
-      try await reaching { () throws(DestinationError) in try await remote.digest(of: 0..<file.size).hexadecimal }
-    }
-    guard found == expected else { return nil }
+    guard tools.hashesRemotely, count > 1 else { return nil }
     resetVerified()
-    proven = Set(0..<count)
-    verifiedBytes = file.size
-    journal.progress.add(file.size, to: .verify)
-    return found
+    // The file's own digest up to a chunk's end proves all chunks before it; behind it are those of a later run.
+    let covering = (0..<count).last { chunks[$0]?.sha256FromStart.isEmpty == false }
+    let rest = covering.map { $0 + 1 } ?? 0
+    if let covering {
+      let digest = try await hashed(by: remote, until: range(covering).upperBound)
+      guard digest == chunks[covering]?.sha256FromStart else { return nil }
+      for index in 0...covering { prove(index) }
+      if rest == count { return digest }
+    }
+    let digest = try await tools.insist("having the rest of \(name) hashed") { [chunkSize, range = range(rest), file] in
+      try await reaching { () throws(DestinationError) in
+        try await remote.readBack(range.lowerBound..<file.size, chunkSize: Int(chunkSize)) {
+          (chunk) async throws(DestinationError) in await self.check(chunk)
+        }.hexadecimal
+      }
+    }
+    guard unverified.isEmpty else { return nil }
+    return rest == 0 ? digest : try await hashed(by: remote, until: file.size)
+  }
+
+  private func hashed(by remote: any RemoteFile, until end: Int64) async throws -> String {
+    try await tools.insist("having \(name) hashed") {
+      try await reaching { () throws(DestinationError) in try await remote.digest(of: 0..<end).hexadecimal }
+    }
   }
 
   private func resetVerified() {
@@ -144,12 +162,30 @@ extension FileDelivery {
 
   private func check(_ read: RemoteChunk) {
     let index = Int32(clamping: read.range.lowerBound / chunkSize)
-    guard let chunk = chunks[index], chunk.written, read.range == range(index), chunk.sha256 == read.digest.hexadecimal
-    else { return }
-    proven.insert(index)
-    verifiedBytes += chunk.length
-    journal.progress.add(chunk.length, to: .verify)
+    guard let chunk = chunks[index], chunk.written, read.range == range(index), chunk.isTold(by: read.code) else { return }
+    prove(index)
   }
 
-  private var unverified: [Int32] { (0..<count).filter { !proven.contains($0) } }
+  private func prove(_ index: Int32) {
+    guard proven.insert(index).inserted else { return }
+    verifiedBytes += length(index)
+    journal.progress.add(length(index), to: .verify)
+  }
+
+  /// Returns once a chunk is written, with how it is told.
+  private func whenWritten(_ index: Int32) async throws(CancellationError) -> ChunkCode {
+    try await untilWritten(index)
+    return switch chunks[index]?.evidence {
+    case .gmac: .gmac(tools.codes.parameters(file: file.index, chunk: index))
+    case .sha256FromStart: .sha256FromStart
+    case .sha256, nil: .sha256
+    }
+  }
+
+  /// Those that are not the source's. Of chunks that are told by all up to their end only the first wrong one counts: of those
+  /// behind it nothing is known.
+  private var unverified: [Int32] {
+    let unproven = (0..<count).filter { !proven.contains($0) }
+    return unproven.filter { $0 == unproven.first || chunks[$0]?.sha256FromStart.isEmpty != false }
+  }
 }

@@ -47,7 +47,7 @@ struct JournalSums: Sendable {
 
   /// Counts, and puts what is proven into the journal's live figures.
   init(_ journal: DeliveryJournal) async throws {
-    let options = await journal.delivery.request?.options ?? DeliveryOptions()
+    let options = await journal.delivery.options
     let isEnding = await journal.meta.ending != nil
     // Both are in the order of the files.
     var chunks = JournalCursor(journal.context, JournalKeys.allChunks)

@@ -3,16 +3,19 @@
 import FerryAPI
 import Glibc
 import NIOCore
+import Transport
 
 enum LocalFile {
   /// Blocks: call it on a work thread.
-  static func read(_ range: Range<Int64>, of grant: ReadGrant, subject: String) -> Result<ByteBuffer, DeliveryFailure> {
+  static func read(
+    _ range: Range<Int64>, of grant: ReadGrant, subject: String, _ buffers: BufferPool
+  ) -> Result<ByteBuffer, DeliveryFailure> {
     let file = open(grant.path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
     guard file >= 0 else { return .failure(unopened(errno, subject)) }
     defer { close(file) }
     if let failure = check(file, grant, subject) { return .failure(failure) }
     let count = Int(range.upperBound - range.lowerBound)
-    var buffer = ByteBufferAllocator().buffer(capacity: count)
+    var buffer = buffers.take(count)
     while buffer.readableBytes < count {
       let offset = range.lowerBound + Int64(buffer.readableBytes)
       let wanted = count - buffer.readableBytes

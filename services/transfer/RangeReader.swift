@@ -21,22 +21,25 @@ final class RangeReader: Sendable {
   private let etag: String
   private let http: HTTPClient
   private let threads: WorkThreads
+  private let buffers: BufferPool
   private let grants: GrantKeeper
   /// Of an object read in pieces, once a grant has told what the storage states of it.
   private let checksum = Mutex<SourceChecksum?>(nil)
 
   /// - Parameters:
   ///   - etag: of the version to read.
+  ///   - buffers: where what is read has its memory from, and goes back to.
   ///   - now: milliseconds since 1970.
   init(
     subject: String, size: Int64, etag: String, http: HTTPClient, threads: WorkThreads,
-    now: @escaping @Sendable () -> Int64, grant: @escaping MakeGrant
+    buffers: BufferPool, now: @escaping @Sendable () -> Int64, grant: @escaping MakeGrant
   ) {
     self.subject = subject
     self.size = size
     self.etag = EntityTag.quoted(etag)
     self.http = http
     self.threads = threads
+    self.buffers = buffers
     grants = GrantKeeper(now: now, make: grant)
   }
 
@@ -82,7 +85,7 @@ final class RangeReader: Sendable {
 
   private func read(_ range: Range<Int64>, by grant: ReadGrant) async throws(DeliveryFailure) -> ByteBuffer {
     guard !grant.url.isEmpty else {
-      return try await threads.run { [subject] in LocalFile.read(range, of: grant, subject: subject) }.get()
+      return try await threads.run { [subject, buffers] in LocalFile.read(range, of: grant, subject: subject, buffers) }.get()
     }
     let count = Int(range.upperBound - range.lowerBound)
     var headers = grant.headers.map { (name: $0.name, value: $0.value) }
@@ -94,7 +97,7 @@ final class RangeReader: Sendable {
     let request = HTTPRequest(
       "GET", grant.url, headers: headers,
       timeout: max(Self.leastTimeout, .seconds(count / Self.slowestBytesPerSecond)),
-      maxResponseBytes: max(count, 64 * 1024), expectedBytes: count)
+      maxResponseBytes: max(count, 64 * 1024), expectedBytes: count, buffers: buffers)
     let response: HTTPResponse
     do throws(TransportError) { response = try await http.execute(request) } catch {
       // More bytes than asked for: no range was kept to.

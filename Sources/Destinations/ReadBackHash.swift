@@ -1,0 +1,70 @@
+// What reading back computes of the bytes as they come, in order: the digest of all, and of each chunk the code it is told by.
+import Crypto
+import Synchronization
+import Transport
+
+/// Threads may take turns with it.
+final class ReadBackHash: Sendable {
+  private struct State {
+    var all = SHA256()
+    var chunk = SHA256()
+    var code = ChunkCode.sha256FromStart
+    var gmac: GMAC?
+  }
+
+  private let state = Mutex(State())
+
+  /// Before a chunk's first byte.
+  func begin(_ code: ChunkCode) {
+    state.withLock { state in
+      state.code = code
+      switch code {
+      case .sha256: state.chunk = SHA256()
+      case .sha256FromStart: break
+      case .gmac(let parameters):
+        let gmac = state.gmac ?? GMAC()
+        gmac.begin(parameters)
+        state.gmac = gmac
+      }
+    }
+  }
+
+  func update(_ bytes: UnsafeRawBufferPointer) {
+    state.withLock { state in
+      state.all.update(bufferPointer: bytes)
+      switch state.code {
+      case .sha256: state.chunk.update(bufferPointer: bytes)
+      case .sha256FromStart: break
+      case .gmac: state.gmac?.update(bytes)
+      }
+    }
+  }
+
+  /// The code of the chunk that ends here.
+  func endChunk() -> [UInt8] {
+    state.withLock { state in
+      switch state.code {
+      case .sha256: Array(state.chunk.finalize())
+      case .sha256FromStart: Array(state.all.finalize())
+      case .gmac: state.gmac?.finalize() ?? []
+      }
+    }
+  }
+
+  /// Of all that came.
+  func digest() -> ContentDigest { state.withLock { ContentDigest(sha256: $0.all.finalize()) } }
+}
+
+extension ChunkCode {
+  /// Of a chunk that is all there is, SHA-256 needs to be computed once only.
+  func simplified(isOnly: Bool) -> ChunkCode { self == .sha256 && isOnly ? .sha256FromStart : self }
+
+  /// What a server that hashes would have to hash for it; nil if it can't compute this code.
+  func hashedRange(of chunk: Range<Int64>, in all: Range<Int64>) -> Range<Int64>? {
+    switch self {
+    case .sha256: chunk
+    case .sha256FromStart: all.lowerBound..<chunk.upperBound
+    case .gmac: nil
+    }
+  }
+}
