@@ -34,14 +34,14 @@ public protocol RemoteFile: Sendable {
   func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError)
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
-  /// Reads the range once, in order and ahead, and gives each chunk's code as it is known and the whole range's digest at
-  /// the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which code is wanted.
+  /// Reads the range once, in order and ahead, and gives each chunk's code as it is known and, where `hashesWhole`, the whole
+  /// range's digest at the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which code is wanted.
   /// `onChunk` holds the reading up for as long as it takes.
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int,
+    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
     whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
-  ) async throws(DestinationError) -> ContentDigest
+  ) async throws(DestinationError) -> ContentDigest?
   /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
   /// rest is done.
   func set(_ attributes: FileAttributes) async throws(DestinationError)
@@ -59,8 +59,13 @@ extension RemoteFile {
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
-    try await readBack(
-      range, chunkSize: chunkSize, whenWritten: { (_) async throws(DestinationError) in .sha256 }, onChunk: onChunk)
+    let digest = try await readBack(
+      range, chunkSize: chunkSize, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },
+      onChunk: onChunk)
+    guard let digest else {
+      throw DestinationError(.failed, "\(path) was read back and not hashed.", nextStep: "Try again.", retryable: true)
+    }
+    return digest
   }
 
   /// SHA-256 of what the server holds in this range.
@@ -96,7 +101,7 @@ public struct ContentDigest: Sendable, Hashable, CustomStringConvertible {
 public enum ChunkCode: Sendable, Equatable {
   /// SHA-256 of the chunk.
   case sha256
-  /// SHA-256 of all from the range's start to the chunk's end.
+  /// SHA-256 of all from the range's start to the chunk's end; only where the whole is hashed.
   case sha256FromStart
   /// GMAC of the chunk, under a key that the server doesn't know.
   case gmac(GMACParameters)

@@ -65,9 +65,13 @@ public final class FTPDestination: Destination {
         .missing, "There is no file \(path) at \(address.endpoint).", nextStep: "Check the path on the server.")
     }
     let reader = FTPReader(path.text, shown: path, pool: pool, file: nil)
-    return try await reader.digest(
-      of: 0..<info.size, chunkSize: .max, size: info.size, whenWritten: { (_) async throws(DestinationError) in .sha256 },
+    let digest = try await reader.digest(
+      of: 0..<info.size, chunkSize: .max, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
+    guard let digest else {
+      throw DestinationError(.failed, "\(path) was read and not hashed.", nextStep: "Try again.", retryable: true)
+    }
+    return digest
   }
 
   public func removePart(of path: RemotePath) async throws(DestinationError) {

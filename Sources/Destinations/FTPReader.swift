@@ -30,22 +30,22 @@ struct FTPReader: Sendable {
     self.file = file
   }
 
-  /// - Parameter size: the file's, if it is known.
+  /// As RemoteFile.readBack.
   func digest(
-    of range: Range<Int64>, chunkSize: Int, size: Int64?,
+    of range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
     whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
-  ) async throws(DestinationError) -> ContentDigest {
+  ) async throws(DestinationError) -> ContentDigest? {
     let length = Int64(max(chunkSize, 1))
     let isOneChunk = range.upperBound - range.lowerBound <= length
     let serverHashes = await pool.features?.computesSHA256 ?? false
-    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand)
+    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand, hashesWhole: hashesWhole)
     var asksServer = serverHashes && !range.isEmpty
     do throws(DestinationError) {
       var start = range.lowerBound
       while start < range.upperBound {
         let end = start + min(length, range.upperBound - start)
-        let wanted = try await whenWritten(start..<end).simplified(isOnly: isOneChunk)
+        let wanted = try await whenWritten(start..<end).simplified(isOnly: isOneChunk, hashesWhole: hashesWhole)
         var digest: ContentDigest?
         if asksServer, let hashed = wanted.hashedRange(of: start..<end, in: range) {
           digest = try await serverDigest(of: hashed)
@@ -72,7 +72,7 @@ struct FTPReader: Sendable {
       await reading.stop()
       throw error
     }
-    guard asksServer else { return reading.digest() }
+    guard asksServer, hashesWhole else { return reading.digest() }
     guard let digest = try await serverDigest(of: range) else { throw unhashed() }
     return digest
   }
@@ -232,9 +232,10 @@ private final class FTPReading {
   let tap: FTPTap
   var download: Download?
   /// Of the connection's thread and of the task, which take turns.
-  private let hash = ReadBackHash()
+  private let hash: ReadBackHash
 
-  init(at position: Int64, file: FTPRemoteFile?, demand: FTPDemand) {
+  init(at position: Int64, file: FTPRemoteFile?, demand: FTPDemand, hashesWhole: Bool) {
+    hash = ReadBackHash(hashesWhole: hashesWhole)
     let hash = hash
     tap = FTPTap(at: position, isWanted: { file?.wantsToWrite ?? false || demand.claim() }) { bytes in
       hash.update(bytes)
@@ -243,7 +244,7 @@ private final class FTPReading {
 
   func begin(_ code: ChunkCode) { hash.begin(code) }
   func endChunk() -> [UInt8] { hash.endChunk() }
-  func digest() -> ContentDigest { hash.digest() }
+  func digest() -> ContentDigest? { hash.digest() }
 
   /// What came of the download, once it has ended.
   func ended() async -> Result<Void, FTPError> {

@@ -55,16 +55,16 @@ final class FolderFile: RemoteFile {
   }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int,
+    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
     whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
-  ) async throws(DestinationError) -> ContentDigest {
+  ) async throws(DestinationError) -> ContentDigest? {
     let (file, path) = (try open(), path)
-    let hash = ReadBackHash()
+    let hash = ReadBackHash(hashesWhole: hashesWhole)
     var start = range.lowerBound
     while start < range.upperBound {
       let chunk = start..<start + min(Int64(max(chunkSize, 1)), range.upperBound - start)
-      let wanted = try await whenWritten(chunk).simplified(isOnly: chunk == range)
+      let wanted = try await whenWritten(chunk).simplified(isOnly: chunk == range, hashesWhole: hashesWhole)
       let code = try await threads.run { () throws(DestinationError) in
         hash.begin(wanted)
         try Self.read(chunk, of: file, path, into: hash)

@@ -6,13 +6,16 @@ import Transport
 /// Threads may take turns with it.
 final class ReadBackHash: Sendable {
   private struct State {
-    var all = SHA256()
+    var all: SHA256?
     var chunk = SHA256()
     var code = ChunkCode.sha256FromStart
     var gmac: GMAC?
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
+
+  /// - Parameter hashesWhole: the digest of all is wanted.
+  init(hashesWhole: Bool) { state = Mutex(State(all: hashesWhole ? SHA256() : nil)) }
 
   /// Before a chunk's first byte.
   func begin(_ code: ChunkCode) {
@@ -31,7 +34,7 @@ final class ReadBackHash: Sendable {
 
   func update(_ bytes: UnsafeRawBufferPointer) {
     state.withLock { state in
-      state.all.update(bufferPointer: bytes)
+      state.all?.update(bufferPointer: bytes)
       switch state.code {
       case .sha256: state.chunk.update(bufferPointer: bytes)
       case .sha256FromStart: break
@@ -45,19 +48,21 @@ final class ReadBackHash: Sendable {
     state.withLock { state in
       switch state.code {
       case .sha256: Array(state.chunk.finalize())
-      case .sha256FromStart: Array(state.all.finalize())
+      case .sha256FromStart: state.all.map { Array($0.finalize()) } ?? []
       case .gmac: state.gmac?.finalize() ?? []
       }
     }
   }
 
-  /// Of all that came.
-  func digest() -> ContentDigest { state.withLock { ContentDigest(sha256: $0.all.finalize()) } }
+  /// Of all that came, where it is wanted.
+  func digest() -> ContentDigest? { state.withLock { state in state.all.map { ContentDigest(sha256: $0.finalize()) } } }
 }
 
 extension ChunkCode {
   /// Of a chunk that is all there is, SHA-256 needs to be computed once only.
-  func simplified(isOnly: Bool) -> ChunkCode { self == .sha256 && isOnly ? .sha256FromStart : self }
+  func simplified(isOnly: Bool, hashesWhole: Bool) -> ChunkCode {
+    self == .sha256 && isOnly && hashesWhole ? .sha256FromStart : self
+  }
 
   /// What a server that hashes would have to hash for it; nil if it can't compute this code.
   func hashedRange(of chunk: Range<Int64>, in all: Range<Int64>) -> Range<Int64>? {

@@ -26,29 +26,30 @@ struct SFTPReader: Sendable {
   typealias Report = @Sendable (RemoteChunk) async throws(DestinationError) -> Void
 
   func digest(of range: Range<Int64>, _ hashing: SFTPRemoteHash?) async throws(DestinationError) -> ContentDigest {
-    try await prove(
-      range, chunkSize: .max, hashing, whenWritten: { (_) async throws(DestinationError) in .sha256 },
+    let digest = try await prove(
+      range, chunkSize: .max, hashesWhole: true, hashing, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
+    return digest ?? Self.sha256(ByteBuffer())
   }
 
   /// As RemoteFile.readBack.
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, whenWritten: Gate, onChunk: Report
-  ) async throws(DestinationError) -> ContentDigest {
+    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool, whenWritten: Gate, onChunk: Report
+  ) async throws(DestinationError) -> ContentDigest? {
     let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
     if range.count <= Self.sliceSize, plan.chunks <= 1 {
       guard plan.chunks == 1 else { return Self.sha256(ByteBuffer()) }
       let code = try await whenWritten(range)
       let bytes = try await read(range)
-      let hash = ReadBackHash()
-      hash.begin(code.simplified(isOnly: true))
+      let hash = ReadBackHash(hashesWhole: hashesWhole)
+      hash.begin(code.simplified(isOnly: true, hashesWhole: hashesWhole))
       bytes.withUnsafeReadableBytes { hash.update($0) }
       try await onChunk(RemoteChunk(range: range, code: hash.endChunk()))
       return hash.digest()
     }
     do {
       return try await withoutActuallyEscaping(whenWritten) { gate in
-        try await readAhead(plan, gate, onChunk)
+        try await readAhead(plan, hashesWhole, gate, onChunk)
       }
     } catch let error as DestinationError {
       throw error
@@ -80,8 +81,10 @@ struct SFTPReader: Sendable {
     case slice(start: Int64, ByteBuffer)
   }
 
-  private func readAhead(_ plan: Plan, _ gate: @escaping Gate, _ onChunk: Report) async throws -> ContentDigest {
-    let hasher = SFTPHasher()
+  private func readAhead(
+    _ plan: Plan, _ hashesWhole: Bool, _ gate: @escaping Gate, _ onChunk: Report
+  ) async throws -> ContentDigest? {
+    let hasher = SFTPHasher(hashesWhole: hashesWhole)
     pool.readers.wrappingAdd(1, ordering: .relaxed)
     defer {
       hasher.stop()
@@ -113,7 +116,7 @@ struct SFTPReader: Sendable {
         }
         if let bytes = arrived.removeValue(forKey: hashed) {
           let range = plan.chunk(chunk)
-          let starting = hashed == range.lowerBound ? codes.removeFirst().simplified(isOnly: plan.chunks == 1) : nil
+          let starting = hashed == range.lowerBound ? codes.removeFirst() : nil
           hashed += Int64(bytes.readableBytes)
           let code = await hasher.take(bytes, starting: starting, endsChunk: hashed == range.upperBound)
           pool.buffers.giveBack(bytes)
@@ -125,7 +128,7 @@ struct SFTPReader: Sendable {
         }
         switch try await group.next() {
         case .written(let code)?:
-          codes.append(code)
+          codes.append(code.simplified(isOnly: plan.chunks == 1, hashesWhole: hashesWhole))
           (written, asking) = (written + 1, false)
         case .slice(let start, let bytes)?:
           arrived[start] = bytes
@@ -167,7 +170,9 @@ struct SFTPReader: Sendable {
 /// Hashes on a thread of its own: a chunk's bytes, and all.
 private actor SFTPHasher {
   private nonisolated let thread = SSHThread()
-  private let hash = ReadBackHash()
+  private let hash: ReadBackHash
+
+  init(hashesWhole: Bool) { hash = ReadBackHash(hashesWhole: hashesWhole) }
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
   nonisolated func stop() { thread.stop() }
@@ -180,5 +185,5 @@ private actor SFTPHasher {
     return endsChunk ? hash.endChunk() : nil
   }
 
-  func whole() -> ContentDigest { hash.digest() }
+  func whole() -> ContentDigest? { hash.digest() }
 }

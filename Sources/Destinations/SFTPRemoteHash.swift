@@ -109,8 +109,8 @@ actor SFTPRemoteHash {
 extension SFTPReader {
   /// As RemoteFile.readBack: by the server's own hash where that is allowed and works, else by reading.
   func prove(
-    _ range: Range<Int64>, chunkSize: Int, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
-  ) async throws(DestinationError) -> ContentDigest {
+    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
+  ) async throws(DestinationError) -> ContentDigest? {
     var proven = range.lowerBound
     if let hashing, range.count >= SFTPRemoteHash.smallest, let program = await hashing.program() {
       let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
@@ -119,7 +119,7 @@ extension SFTPReader {
     // What was told of before isn't told again, but it is read again, for the digest of the whole.
     let told = proven
     return try await readBack(
-      range, chunkSize: chunkSize,
+      range, chunkSize: chunkSize, hashesWhole: hashesWhole,
       whenWritten: { (chunk) async throws(DestinationError) in
         chunk.lowerBound >= told ? try await whenWritten(chunk) : .sha256FromStart
       },

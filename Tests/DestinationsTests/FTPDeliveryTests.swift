@@ -48,9 +48,9 @@ extension RemoteFile {
 
   fileprivate func readBeside(
     _ written: Written, _ range: Range<Int64>, chunk: Int, _ chunks: Chunks
-  ) async throws -> ContentDigest {
+  ) async throws -> ContentDigest? {
     try await readBack(
-      range, chunkSize: chunk,
+      range, chunkSize: chunk, hashesWhole: true,
       whenWritten: { (range) async throws(DestinationError) in
         await written.wait(for: range.upperBound)
         return .sha256

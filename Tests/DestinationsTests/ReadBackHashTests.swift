@@ -29,7 +29,7 @@ import Transport
   @Test("a code is that of all its chunk's bytes, in pieces of any size", arguments: [1, 15, 16, 17, 4096, 100_000])
   func pieces(size: Int) throws {
     let content = bytes(100_000)
-    let hash = ReadBackHash()
+    let hash = ReadBackHash(hashesWhole: true)
     let cuts = [0, 33_333, 66_666, 100_000]
     let codes: [ChunkCode] = [.sha256, .gmac(Self.parameters), .sha256FromStart]
     var found: [[UInt8]] = []
@@ -52,6 +52,19 @@ import Transport
     #expect(try GMAC.code(of: UnsafeRawBufferPointer(start: nil, count: 0), Self.parameters) == gmac(ByteBuffer()))
   }
 
+  @Test("where the whole is not asked for, its digest is not made up")
+  func codesOnly() throws {
+    let hash = ReadBackHash(hashesWhole: false)
+    let content = bytes(1000)
+    hash.begin(.gmac(Self.parameters))
+    content.withUnsafeReadableBytes { hash.update($0) }
+    #expect(try hash.endChunk() == gmac(content))
+    hash.begin(.sha256)
+    content.withUnsafeReadableBytes { hash.update($0) }
+    #expect(hash.endChunk() == sha256(content).bytes)
+    #expect(hash.digest() == nil)
+  }
+
   @Test("each chunk is told by the code that was asked for", arguments: ["sftp", "folder"])
   func asked(scheme: String) async throws {
     let server = scheme == "sftp" ? try OpenSSHServer() : nil
@@ -67,7 +80,7 @@ import Transport
     try await file.write(content, chunk: chunk, width: 2)
     let told = Mutex<[RemoteChunk]>([])
     let whole = try await file.readBack(
-      0..<Int64(size), chunkSize: chunk,
+      0..<Int64(size), chunkSize: chunk, hashesWhole: true,
       whenWritten: { (range) async throws(DestinationError) in
         switch range.lowerBound / Int64(chunk) % 3 {
         case 0: .gmac(GMACParameters(key: Self.key, message: (7, UInt64(range.lowerBound))))

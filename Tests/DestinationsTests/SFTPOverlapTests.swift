@@ -33,7 +33,7 @@ private actor Written {
     let written = Written()
     let reported = Mutex<[RemoteChunk]>([])
     async let proof = file.readBack(
-      0..<Int64(size), chunkSize: chunk,
+      0..<Int64(size), chunkSize: chunk, hashesWhole: true,
       whenWritten: { (range) async throws(DestinationError) in
         await written.wait(for: range.lowerBound)
         return .sha256
@@ -84,7 +84,7 @@ private actor Written {
     try await file.write(bytes(2 << 20), at: 0)
     let error = await #expect(throws: DestinationError.self) {
       try await file.readBack(
-        0..<4 << 20, chunkSize: 2 << 20,
+        0..<4 << 20, chunkSize: 2 << 20, hashesWhole: true,
         whenWritten: { (range) async throws(DestinationError) in
           if range.lowerBound > 0 { throw DestinationError(.noSpace, "It is full.", nextStep: "Free some.") }
           return .sha256

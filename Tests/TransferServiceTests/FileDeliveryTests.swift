@@ -416,6 +416,35 @@ private final class Bench: Sendable {
     if forGood { #expect(problems.first?.hasPrefix("SOURCE_CORRUPT") == true) }
   }
 
+  @Test("a source that gives a chunk otherwise when it is asked again: the digest is that of what arrived")
+  func unsteadySource() async throws {
+    let bench = try await Bench(bytes: 3900)
+    let content = bench.content
+    let reads = Mutex(0)
+    let server = RangeServer { request in
+      let numbers = (request.header("range") ?? "").dropFirst(6).split(separator: "-").compactMap { Int($0) }
+      var body = Array(content[numbers[0]..<numbers[1] + 1])
+      if numbers[0] == Int(Bench.chunkSize), reads.withLock({ $0 += 1; return $0 }) == 1 { body[5] ^= 1 }
+      return .init(
+        status: "206 Partial", headers: ["ETag: \"v\"", "Content-Range: bytes \(numbers[0])-\(numbers[1])/3900"], body: body)
+    }
+    defer { server.stop() }
+    bench.remote.withLock { $0 = ReadGrant.with {
+      ($0.url, $0.etag, $0.size) = ("http://127.0.0.1:\(server.port)/b/o", "\"v\"", 3900)
+      $0.expiresAt = Timestamp.with { $0.seconds = 4_000_000_000 }
+    } }
+    bench.server.state.withLock {
+      $0.onWrite = { number, _ in
+        number == 2 ? DestinationError(.unreachable, "The connection was lost.", nextStep: "Try again.") : nil
+      }
+    }
+    #expect(try await bench.problems(budget: 10) == [])
+    #expect(try await bench.chunks().map(\.sends) == [1, 2, 1, 1])
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
+    #expect(bench.server.state.withLock { $0.reads.count } == 8)
+  }
+
   @Test("asked to skip what is equal, equal bytes are left alone and others replaced", arguments: [0, 900, 3900])
   func skipsEqual(_ bytes: Int) async throws {
     let bench = try await Bench(bytes: bytes)

@@ -5,7 +5,8 @@
 // Why reading back proves the source's bytes, also after a crash: a chunk counts as written only with a code of the bytes as
 // they were read from the source (ChunkCodes.swift), under a condition on the object's version; the read-back goes over the
 // whole .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own
-// SHA-256, which the same read-back gives, is that of the source's version.
+// SHA-256 is that of the source's version: a run that reads all of the source computes it as the bytes come, one that goes on
+// has it from the read-back.
 import Crypto
 import Destinations
 import FerryAPI
@@ -38,9 +39,11 @@ actor FileDelivery {
   /// to be hashed.
   private var waiters: [UInt64: (moment: Moment, turn: CheckedContinuation<Bool, Never>)] = [:]
   private var nextWaiter: UInt64 = 0
-  /// Of the chunks up to `hashedChunks`, in order: for a server that gives the digest of the whole file.
+  /// Of the chunks up to `hashedChunks`, in order; nil where an earlier run read some of them.
   private var sourceHash: SHA256?
   private var hashedChunks: Int32 = 0
+  /// GMACs of the chunks in `sourceHash`: one that has to be read again must be the same again.
+  private var hashedCodes: [Int32: [UInt8]] = [:]
   /// Written once, and then not kept by a server that takes a file in one stream.
   private var lost: Set<Int32> = []
   /// No chunk is on its way any more, but for those that a proof finds wrong.
@@ -81,10 +84,10 @@ actor FileDelivery {
 
   /// The first chunks are read back while later ones are on their way; where the server hashes, it is asked once, at the end.
   private func sendAndProve(_ remote: any RemoteFile) async throws {
-    let isHashedWhole = tools.hashesRemotely || tools.options.proof == .size
-    // What an earlier run read can't be hashed with the rest.
-    if isHashedWhole, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
-    guard count > 1, !isHashedWhole else {
+    let isNotReadBack = tools.hashesRemotely || tools.options.proof == .size
+    // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
+    if count > 1 || isNotReadBack, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
+    guard count > 1, !isNotReadBack else {
       try await send(to: remote)
       return try await prove(remote)
     }
@@ -205,27 +208,42 @@ actor FileDelivery {
 
   /// What a chunk will be told by when it comes back.
   private func evidence(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> ChunkEvidence {
-    if let digest = try await hashInOrder(index, bytes) {
+    guard count > 1, !tools.hashesRemotely else {
+      guard let digest = try await hashInOrder(index, bytes) else { return .sha256(await tools.threads.sha256(bytes)) }
       return count == 1 ? .sha256(digest) : .sha256FromStart(digest)
     }
-    if count == 1 || tools.hashesRemotely { return .sha256(await tools.threads.sha256(bytes)) }
     let parameters = tools.codes.parameters(file: file.index, chunk: index)
-    return .gmac(await tools.threads.over(bytes) { GMAC.code(of: $0, parameters) })
+    let code = await tools.threads.over(bytes) { GMAC.code(of: $0, parameters) }
+    if try await hashInOrder(index, bytes, code) == nil, hashedCodes[index] != code { forgetSourceHash() }
+    return .gmac(code)
   }
+
+  /// The file's digest is then had by reading it back.
+  func forgetSourceHash() {
+    (sourceHash, hashedCodes) = (nil, [:])
+    wake()
+  }
+
+  var isHashedAtSource: Bool { sourceHash != nil }
 
   /// Adds a chunk to the source's hash when all before it are in, and gives the digest up to its end; nil if the source is
   /// not hashed so, or the chunk was in before. Its bytes are held that long; the chunks in flight are bounded, and the first
   /// of them waits for none.
-  private func hashInOrder(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> String? {
+  private func hashInOrder(
+    _ index: Int32, _ bytes: ByteBuffer, _ code: [UInt8]? = nil
+  ) async throws(CancellationError) -> String? {
     guard sourceHash != nil, index >= hashedChunks else { return nil }
     try await until(.hashed(index))
     guard let earlier = sourceHash, index == hashedChunks else { return nil }
+    hashedCodes[index] = code
     let hash = await tools.threads.run {
       var hash = earlier
       bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
       return hash
     }
-    (sourceHash, hashedChunks) = (hash, index + 1)
+    // Forgotten meanwhile, it stays so.
+    if sourceHash != nil { sourceHash = hash }
+    hashedChunks = index + 1
     wake()
     return Hex.encode(hash.finalize())
   }
@@ -242,7 +260,7 @@ actor FileDelivery {
   private func hasCome(_ moment: Moment) -> Bool {
     switch moment {
     case .written(let index): chunks[index]?.written == true
-    case .hashed(let index): hashedChunks >= index
+    case .hashed(let index): hashedChunks >= index || sourceHash == nil
     }
   }
 

@@ -18,6 +18,7 @@ extension FileDelivery {
         if count != 1, let failure = sourceFailure(sha256) {
           guard round < Self.maxProofRounds else { throw failure }
           // Which chunk it is can't be told: all are read anew.
+          forgetSourceHash()
           try await sendAgain(Array(0..<count), "\(name) is not what the storage says it is, and is read again", remote)
           continue
         }
@@ -29,6 +30,8 @@ extension FileDelivery {
           "\(wrong.count) of \(count) chunks of \(name) came back changed from the destination, \(round) times.",
           next: "Have the server's disk checked; the file was not given its name.", provider: tools.protocolName, subject: file.key)
       }
+      // All is there, but the source gave a chunk otherwise when it was asked again: the digest is what was sent last.
+      if wrong.isEmpty { continue }
       let text = "\(wrong.count) of \(count) chunks of \(name) came back changed and are sent again"
       try await sendAgain(wrong, text, remote)
     }
@@ -87,13 +90,16 @@ extension FileDelivery {
   private func readBack(_ remote: any RemoteFile) async throws -> (sha256: String?, wrong: [Int32]) {
     try await tools.insist("reading back \(name)") { [chunkSize, file] in
       await self.resetVerified()
+      // Codes of chunks do where the source is hashed as it is read; those of a server that hashes come from the whole's hash.
+      let isHashedAtSource = await self.isHashedAtSource
+      let hashesWhole = self.tools.hashesRemotely || !isHashedAtSource
       // While others are being sent these go in their turn.
       if await self.isSent { try await self.sendLost(before: self.count, to: remote) }
-      let sha256: String?
+      var sha256: String?
       do {
         sha256 = try await reaching { () throws(DestinationError) in
           try await remote.readBack(
-            0..<file.size, chunkSize: Int(chunkSize),
+            0..<file.size, chunkSize: Int(chunkSize), hashesWhole: hashesWhole,
             whenWritten: { (range) async throws(DestinationError) in
               do throws(CancellationError) {
                 return try await self.whenWritten(Int32(clamping: range.lowerBound / chunkSize))
@@ -102,7 +108,7 @@ extension FileDelivery {
               }
             },
             onChunk: { (chunk) async throws(DestinationError) in await self.check(chunk) }
-          ).hexadecimal
+          )?.hexadecimal
         }
       } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_SHORT" {
         // What is missing at the end can't be read; what is there was compared, the rest counts as wrong.
@@ -120,6 +126,7 @@ extension FileDelivery {
           subject: file.key)
       }
       let wrong = await self.unverified
+      if !hashesWhole { sha256 = await self.sourceDigest }
       return (size == file.size ? sha256 : nil, wrong)
     }
   }
