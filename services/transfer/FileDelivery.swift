@@ -137,7 +137,7 @@ actor FileDelivery {
       }
     }
     try await sendLost(before: count, to: remote)
-    if !tools.writesAtOffsets, count > 1 { try await endStream(remote) }
+    if !tools.writesAtOffsets, count > 0 { try await endStream(remote) }
     isSent = true
     try await passRead()
     try await journal.pass(.transfer)
