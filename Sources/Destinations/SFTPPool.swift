@@ -37,8 +37,8 @@ actor SFTPPool {
     let turn: CheckedContinuation<DestinationError?, Never>
   }
 
-  /// For what is read back.
-  nonisolated let buffers = BufferPool(most: SFTPReader.slicesAhead)
+  /// For what is read back: so many slices are kept between two uses.
+  nonisolated let buffers = BufferPool(most: SFTPReader.slicesAhead / 4)
   /// Files that are being read back.
   nonisolated let readers = Atomic<Int>(0)
   private let endpoint: SSHEndpoint

@@ -23,8 +23,7 @@ class FerrySystem:
         self.binaries = binaries
         self.directory = directory
         self.data = directory / "data"
-        self.base_port = servers.free_ports(7, consecutive=True)[0]
-        self.http_port = servers.free_ports(1)[0]
+        self.base_port, *_, self.http_port = servers.free_ports(8, consecutive=True)
         self.options = options
         self.process: subprocess.Popen | None = None
         self.output = directory / "up.log"

@@ -1,17 +1,87 @@
-"""The whole journey in a real Chromium: sign in, the form, its destination tested and its key pinned, the dry run, the delivery
-with its eight states, paused and resumed, the receipt, signing out. Each page's picture is in .build/screenshots."""
+"""The whole journey in a real Chromium, out of both clouds, with the mouse and with the keyboard alone: sign in, the form, its
+destination tested and its key pinned, the dry run, the confirmation in the cloud's colour, the tickets that stay for a minute,
+the delivery with its eight states, paused and resumed, the receipt, and the session that ends by itself. A reload, the way back
+and a lost connection lose nothing. Each page's picture is in .build/screenshots."""
+import dataclasses
+import uuid
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 import samples
 from contract import ROOT
 from ferry_system import ADMIN_PASSWORD
+from test_azure_blob import KEY
+from test_azure_delivery import azure, connect, container  # noqa: F401  (fixtures)
 
 SCREENSHOTS = ROOT / ".build/screenshots"
 CHROMIUM = "/usr/bin/chromium"
-WIDTHS = {"wide": 1280, "narrow": 360}
+MOST_TABS = 150
 expect.set_options(timeout=20_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How the journey is made."""
+
+    cloud: str
+    width: int
+    by_keyboard: bool
+
+    def __str__(self) -> str:
+        return f"{self.cloud}-{self.width}-{'keyboard' if self.by_keyboard else 'mouse'}"
+
+
+WAYS = [Way("aws", 1280, False), Way("azure", 360, False), Way("azure", 1280, True)]
+
+
+class Hand:
+    """Presses, types and chooses, with the mouse or by nothing but keys."""
+
+    def __init__(self, page: Page, by_keyboard: bool):
+        self.page, self.by_keyboard = page, by_keyboard
+
+    def reach(self, target: Locator) -> None:
+        target.wait_for()
+        for _ in range(MOST_TABS):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"{MOST_TABS} times Tab did not reach {target}")
+
+    def press(self, target: Locator) -> None:
+        if not self.by_keyboard:
+            return target.click()
+        self.reach(target)
+        self.page.keyboard.press("Enter")
+
+    def type(self, target: Locator, text: str) -> None:
+        if not self.by_keyboard:
+            return target.fill(text)
+        self.reach(target)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
+
+    def select(self, target: Locator, value: str) -> None:
+        if not self.by_keyboard:
+            target.select_option(value)
+            return
+        self.reach(target)
+        self.page.keyboard.type(value)
+        expect(target).to_have_value(value)
+
+    def pick(self, radio: Locator) -> None:
+        """One of a group of radio buttons: Tab leads to the group, arrows lead within it."""
+        if not self.by_keyboard:
+            return radio.check(force=True)
+        group = self.page.locator(f'input[name="{radio.get_attribute("name")}"]')
+        self.reach(group.and_(self.page.locator(":checked")))
+        for _ in range(group.count()):
+            if radio.is_checked():
+                return
+            self.page.keyboard.press("ArrowDown")
+        expect(radio).to_be_checked()
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +93,36 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(params=WIDTHS)
+@pytest.fixture(params=WAYS, ids=str)
 def page(browser, request, courier):
-    """A page of its own, and what went wrong in it."""
+    """A page of its own, with a clock that the test can hold, and what went wrong in it."""
+    way = request.param
     context = browser.new_context(
-        viewport={"width": WIDTHS[request.param], "height": 900}, base_url=f"http://127.0.0.1:{courier.system.http_port}")
+        viewport={"width": way.width, "height": 900}, base_url=f"http://127.0.0.1:{courier.system.http_port}")
     page = context.new_page()
-    page.wrong = []
+    page.clock.install()
+    page.way, page.wrong, page.hosts = way, [], set()
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.kind = request.param
+    page.on("request", lambda request: page.hosts.add(request.url.split("/")[2]))
     yield page
     context.close()
     assert page.wrong == []
+    assert page.hosts == {f"127.0.0.1:{courier.system.http_port}"}, "something was loaded from elsewhere"
+
+
+@pytest.fixture
+def source(request, page, courier):
+    """The journey's connection, bucket and object, in its cloud."""
+    if page.way.cloud == "aws":
+        return "default", "samples", samples.BIG_KEY
+    azure, container = request.getfixturevalue("azure"), request.getfixturevalue("container")
+    container.upload_blob("big/data.bin", samples.big())
+    return connect(courier, azure, f"azure-{uuid.uuid4().hex[:6]}", account_key=KEY), container.container_name, "big/data.bin"
 
 
 def look(page: Page, name: str) -> None:
     """A picture; nothing serious for people who can't see it; nothing that has to be scrolled sideways for."""
-    page.screenshot(path=SCREENSHOTS / f"{name}-{page.kind}.png", full_page=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}-{page.way}.png", full_page=True)
     found = [violation for violation in Axe().run(page).response["violations"]
              if violation["impact"] in ("serious", "critical")]
     assert found == [], [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
@@ -47,54 +130,173 @@ def look(page: Page, name: str) -> None:
     assert over <= 0, f"{name} is {over} pixels wider than the window"
 
 
-def sign_in(page: Page) -> None:
-    page.goto("/")
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(ADMIN_PASSWORD)
+def hold_clock(page: Page, at: float) -> None:
+    """Leads the page's clock to a moment (milliseconds since 1970) and lets it stand there."""
+    page.clock.pause_at(at / 1000)
+
+
+def sign_in(page: Page, hand: Hand) -> None:
+    loaded = []
+
+    def weigh(request):
+        loaded.append(request)
+
+    page.on("requestfinished", weigh)
+    page.goto("/", wait_until="networkidle")
+    page.remove_listener("requestfinished", weigh)
+    weight = sum(len(request.response().body()) for request in loaded)
+    assert 20_000 < weight < 100_000, f"the first page has {weight} bytes"
+    hand.type(page.get_by_label("User name"), "admin")
+    hand.type(page.get_by_label("Password"), ADMIN_PASSWORD)
     look(page, "1-sign-in")
-    page.get_by_role("button", name="Sign in").click()
+    page.context.set_offline(True)
+    hand.press(page.get_by_role("button", name="Sign in"))
+    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
+    page.context.set_offline(False)
+    hand.type(page.get_by_label("Password"), ADMIN_PASSWORD)
+    hand.press(page.get_by_role("button", name="Sign in"))
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
-@pytest.mark.slow
-def test_the_whole_journey(page, courier, sshd, slow_way, inbox):
-    slow_way.bytes_per_second = 8 << 20
-    sign_in(page)
-    look(page, "2-overview")
+def type_secret(page: Page, hand: Hand, sshd) -> None:
+    hand.type(page.get_by_role("textbox", name="Private key (OpenSSH or PEM)"), sshd.identity.read_text())
 
-    page.goto("/#/new?connection=default&bucket=samples&prefix=big%2F&file=big%2Fdata.bin")
-    page.get_by_text("Another server").click()
-    page.get_by_role("textbox", name="Host", exact=True).fill("127.0.0.1")
-    page.get_by_role("textbox", name="Port", exact=True).fill(str(slow_way.port))
-    page.get_by_role("textbox", name="User name", exact=True).fill(sshd.user)
-    page.get_by_role("textbox", name="Folder", exact=True).fill(str(inbox))
-    page.get_by_text("Private key", exact=True).click()
-    page.get_by_role("textbox", name="Private key (OpenSSH or PEM)").fill(sshd.identity.read_text())
-    page.get_by_role("button", name="Test the destination").click()
-    expect(page.get_by_text(sshd.fingerprint, exact=True)).to_be_visible(timeout=20_000)
+
+def fill_in(page: Page, hand: Hand, source, sshd, port: int, inbox) -> None:
+    connection, bucket, key = source
+    hand.press(page.get_by_role("navigation").get_by_role("link", name="New delivery"))
+    expect(page.get_by_label("Storage connection")).to_have_value("default")
+    hand.select(page.get_by_label("Storage connection"), connection)
+    expect(page.get_by_label("Bucket").locator(f'option[value="{bucket}"]')).to_be_attached()
+    hand.select(page.get_by_label("Bucket"), bucket)
+    hand.type(page.get_by_label("Or type a key"), key)
+    hand.press(page.get_by_role("button", name="Add", exact=True))
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    hand.pick(page.get_by_role("radio", name="Another server"))
+    for label, value in {"Host": "127.0.0.1", "Port": str(port), "User name": sshd.user, "Folder": str(inbox)}.items():
+        hand.type(page.get_by_role("textbox", name=label, exact=True), value)
+    hand.pick(page.get_by_role("radio", name="Private key", exact=True))
+    type_secret(page, hand, sshd)
+    hand.press(page.get_by_role("button", name="Test the destination"))
+    expect(page.get_by_text(sshd.fingerprint, exact=True)).to_be_visible()
     look(page, "3-destination-tested")
-    page.get_by_role("button", name="It is the right key: pin it").click()
-    page.get_by_label("Assignment group").fill("Deliveries")
-    page.get_by_role("button", name="Check first").click()
-    expect(page.get_by_text("Nothing stands in the way.")).to_be_visible(timeout=20_000)
-    look(page, "4-dry-run")
+    hand.press(page.get_by_role("button", name="It is the right key: pin it"))
+    expect(page.get_by_text("Pinned. Only this key will be trusted.")).to_be_visible()
+    hand.type(page.get_by_label("Assignment group"), "Deliveries")
+    hand.pick(page.get_by_role("radio", name="Acceptance"))
+    hand.type(page.get_by_label("Title (optional)"), "The whole journey")
 
-    page.get_by_role("button", name="Start delivery").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=20_000)
-    look(page, "5-delivery")
-    page.get_by_role("button", name="Pause").click()
+
+def assert_filled_in(page: Page, source, sshd, port: int, inbox) -> None:
+    connection, bucket, key = source
+    expect(page.get_by_label("Storage connection")).to_have_value(connection)
+    expect(page.get_by_label("Bucket")).to_have_value(bucket)
+    expect(page.get_by_text(key, exact=True).first).to_be_visible()
+    for label, value in {"Host": "127.0.0.1", "Port": str(port), "User name": sshd.user, "Folder": str(inbox),
+                         "Fingerprint of the server's key": sshd.fingerprint}.items():
+        expect(page.get_by_role("textbox", name=label, exact=True)).to_have_value(value)
+    expect(page.get_by_label("Assignment group")).to_have_value("Deliveries")
+    expect(page.get_by_role("radio", name="Acceptance")).to_be_checked()
+    expect(page.get_by_label("Title (optional)")).to_have_value("The whole journey")
+
+
+def confirm(page: Page, hand: Hand, source, sshd, port: int, inbox) -> None:
+    """From the form to the tickets; the way back, a reload and a lost connection on it."""
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_role("heading", name="Check and confirm")).to_be_visible()
+    expect(page.get_by_text(f"sftp://{sshd.user}@127.0.0.1:{port}{inbox}")).to_be_visible()
+    expect(page.locator("body")).to_have_attribute("data-cloud", {"aws": "s3", "azure": "azure"}[page.way.cloud])
+    look(page, "5-confirm")
+    page.go_back()
+    assert_filled_in(page, source, sshd, port, inbox)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_role("heading", name="Check and confirm")).to_be_visible()
+    # What is secret is not kept over a reload, and asked for again.
+    page.reload()
+    assert_filled_in(page, source, sshd, port, inbox)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_text("Paste the private key.")).to_be_visible()
+    type_secret(page, hand, sshd)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    page.context.set_offline(True)
+    hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
+    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
+    page.context.set_offline(False)
+    hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
+
+
+def read_tickets(page: Page, hand: Hand) -> None:
+    """They stay for sixty seconds of the page's clock, over a reload too."""
+    expect(page.get_by_role("heading", name="The tickets are open")).to_be_visible()
+    expect(page.get_by_text("REQ0", exact=False).first).to_be_visible()
+    expect(page.get_by_text("AUD0", exact=False).first).to_be_visible()
+    look(page, "6-tickets")
+    page.reload()
+    expect(page.get_by_text("REQ0", exact=False).first).to_be_visible()
+    if page.way.by_keyboard:
+        hand.press(page.get_by_role("button", name="Go on to the delivery"))
+    else:
+        began = page.evaluate("JSON.parse(sessionStorage.getItem('fileferry.opened')).at")
+        hold_clock(page, began + 59_500)
+        expect(page.get_by_role("timer")).to_have_text("Goes on to the delivery in 1 second.")
+        expect(page.get_by_role("button", name="Go on to the delivery")).to_be_visible()
+        page.clock.run_for(1_000)
+        page.clock.resume()
+    expect(page.get_by_role("heading", name="Progress")).to_be_visible()
+
+
+def pause_and_resume(page: Page, hand: Hand, slow_way) -> None:
+    look(page, "7-delivery")
+    hand.press(page.get_by_role("button", name="Pause"))
     # What is on its way is waited for, over a slow line.
     expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=30_000)
-    look(page, "6-paused")
+    look(page, "8-paused")
     page.reload()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     slow_way.open_up()
-    page.get_by_role("button", name="Resume").click()
+    hand.press(page.get_by_role("button", name="Resume"))
     expect(page.get_by_role("link", name="Download signed proof")).to_be_visible(timeout=30_000)
-    look(page, "7-receipt")
-    assert (inbox / "data.bin").read_bytes() == samples.big()
 
-    page.get_by_role("button", name="Sign out").click()
+
+def leave(page: Page, hand: Hand) -> None:
+    """Signed out by itself ten seconds after the end, or when the reader says so."""
+    expect(page.get_by_role("heading", name="Delivered, and proven")).to_be_visible()
+    look(page, "9-receipt")
+    if page.way.by_keyboard:
+        hand.press(page.get_by_role("button", name="Stay signed in"))
+        page.clock.run_for(20_000)
+        expect(page.get_by_role("link", name="Download signed proof")).to_be_visible()
+        hand.press(page.get_by_role("button", name="Sign out"))
+    else:
+        hold_clock(page, page.evaluate("Date.now()") + 500)
+        left = int(page.get_by_role("timer").inner_text().split()[5])
+        assert 1 <= left <= 10
+        page.clock.run_for((left - 1) * 1000)
+        expect(page.get_by_role("timer")).to_have_text("You are signed out in 1 second.")
+        page.clock.run_for(1_000)
+        page.clock.resume()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_the_whole_journey(page, courier, sshd, slow_way, inbox, source):
+    slow_way.bytes_per_second = 8 << 20
+    hand = Hand(page, page.way.by_keyboard)
+    before = len(courier.admin.Transfer.ListDeliveries(page_size=100).deliveries)
+    sign_in(page, hand)
+    look(page, "2-overview")
+    fill_in(page, hand, source, sshd, slow_way.port, inbox)
+    hand.press(page.get_by_role("button", name="Check first"))
+    expect(page.get_by_text("Nothing stands in the way.")).to_be_visible()
+    look(page, "4-dry-run")
+    page.reload()
+    assert_filled_in(page, source, sshd, slow_way.port, inbox)
+    type_secret(page, hand, sshd)
+    confirm(page, hand, source, sshd, slow_way.port, inbox)
+    read_tickets(page, hand)
+    pause_and_resume(page, hand, slow_way)
+    leave(page, hand)
+    assert (inbox / "data.bin").read_bytes() == samples.big()
+    assert len(courier.admin.Transfer.ListDeliveries(page_size=100).deliveries) == before + 1, "confirmed once, started twice"

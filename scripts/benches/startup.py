@@ -35,7 +35,7 @@ def resident_bytes(pid: int) -> int:
 
 def start_once(binaries: pathlib.Path, directory: pathlib.Path) -> tuple[float, dict[str, int]]:
     """Seconds until ready, and each service's resident bytes at rest."""
-    base, http = servers.free_ports(7, consecutive=True)[0], servers.free_ports(1)[0]
+    base, *_, http = servers.free_ports(8, consecutive=True)
     command = [binaries / "ferry", "up", "--data", directory / "data", "--base-port", str(base), "--http-port", str(http)]
     began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as up:

@@ -292,8 +292,7 @@ def main() -> int:
             secret.write_text(weed.secret_key)
             facts |= {"S3_ENDPOINT": weed.endpoint, "S3_REGION": weed.region, "S3_ACCESS_KEY": weed.access_key,
                       "S3_SECRET_FILE": secret}
-        facts["GRPC_PORT"] = free_ports(7, consecutive=True)[0]
-        facts["HTTP_PORT"] = free_ports(1)[0]
+        facts["GRPC_PORT"], *_, facts["HTTP_PORT"] = free_ports(8, consecutive=True)
         lines = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in facts.items())
         unfinished = options.ready_file.with_suffix(".new")
         unfinished.write_text(lines)

@@ -52,7 +52,7 @@ class Ours(servers.Program):
         self.ferry = binaries / "ferry"
         self.source = source
         self.data = directory / "data"
-        base, http = servers.free_ports(7, consecutive=True)[0], servers.free_ports(1)[0]
+        base, *_, http = servers.free_ports(8, consecutive=True)
         self.ports = ["--base-port", str(base), "--http-port", str(http)]
         self.environment = dict(os.environ, FERRY_SERVER=f"127.0.0.1:{base}", FERRY_HOME=str(directory / "home"))
         for name in ("FERRY_DATA", "FERRY_DESTINATION_PASSWORD", "AWS_SECRET_ACCESS_KEY"):

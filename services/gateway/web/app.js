@@ -4,22 +4,26 @@ import { get, query, signOut } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { number } from "./format.js";
 import { deliveriesPage, notificationsPage, ticketPage, ticketsPage, watchNotifications } from "./pages/lists.js";
-import { deliveryPage } from "./pages/delivery.js";
 import { homePage } from "./pages/home.js";
 import { errorBox } from "./pages/parts.js";
 import { signInPage } from "./pages/signin.js";
-import { startPage } from "./pages/start.js";
 import { text } from "./text.js";
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const who = document.getElementById("who");
 
+/** A page whose file comes when it is first wanted: the first page is small. */
+const later = (file, name) => ({ load: async () => (await file())[name] });
+
+// What the hash is like, the page or how to get it, and the section of the bar that it belongs to.
 const pages = [
   [/^\/?$/, homePage, "/"],
-  [/^\/new$/, startPage, "/new"],
+  [/^\/new$/, later(() => import("./pages/start.js"), "startPage"), "/new"],
+  [/^\/new\/confirm$/, later(() => import("./pages/confirm.js"), "confirmPage"), "/new"],
   [/^\/deliveries$/, deliveriesPage, "/deliveries"],
-  [/^\/deliveries\/([^/]+)$/, deliveryPage, "/deliveries"],
+  [/^\/deliveries\/([^/]+)$/, later(() => import("./pages/delivery.js"), "deliveryPage"), "/deliveries"],
+  [/^\/deliveries\/([^/]+)\/opened$/, later(() => import("./pages/confirm.js"), "openedPage"), "/deliveries"],
   [/^\/tickets$/, ticketsPage, "/tickets"],
   [/^\/tickets\/([^/]+)$/, ticketPage, "/tickets"],
   [/^\/notifications$/, notificationsPage, "/notifications"],
@@ -50,13 +54,9 @@ function show() {
   const found = pages.map(([pattern, page, section]) => ({ match: path.match(pattern), page, section })).find((one) =>
     one.match);
   main.replaceChildren();
-  if (found) {
-    const done = found.page(main, { params, go, user, id: found.match[1] ? decodeURIComponent(found.match[1])
-      : undefined });
-    leave = typeof done === "function" ? done : null;
-  } else {
-    fill(main, h("p", { class: "empty" }, text.notFound));
-  }
+  if (found) open(found, { params, go, user, leaveSession,
+    id: found.match[1] ? decodeURIComponent(found.match[1]) : undefined });
+  else fill(main, h("p", { class: "empty" }, text.notFound));
   for (const link of nav.querySelectorAll("a")) {
     if (link.dataset.section === found?.section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -64,6 +64,19 @@ function show() {
   const name = links.find(([section]) => section === found?.section)?.[1];
   document.title = name ? `${name} · ${text.app}` : text.app;
   window.scrollTo(0, 0);
+}
+
+/** Fills the main element with a page, unless the reader has gone elsewhere while its file came. */
+function open({ page }, context) {
+  const filled = (done) => { leave = typeof done === "function" ? done : null; };
+  if (!page.load) return filled(page(main, context));
+  let left = false;
+  leave = () => { left = true; };
+  page.load().then((loaded) => { if (!left) filled(loaded(main, context)); }, () => {
+    if (left) return;
+    const error = { problem: { detail: text.errors.offline, nextStep: text.errors.offlineNext } };
+    fill(main, errorBox(error, { again: show }));
+  });
 }
 
 function showBar() {

@@ -3,13 +3,17 @@
 import { choices, field, h } from "../dom.js";
 import { text } from "../text.js";
 
-export function credentialFields() {
-  let kind = "password";
+/** `chosen`: "password" or "key"; `typed`: what was typed before, where the page still knows it. */
+export function credentialFields(chosen = "password", typed = null) {
+  let kind = chosen;
   const password = h("input", { type: "password", autocomplete: "off" });
   const key = h("textarea", { autocomplete: "off", spellcheck: "false", rows: 5 });
   const passphrase = h("input", { type: "password", autocomplete: "off" });
-  const passwordPart = h("div", { class: "gap" }, field(text.start.password, password));
-  const keyPart = h("div", { class: "gap grid", hidden: true }, field(text.start.key, key, { wide: true }),
+  password.value = typed?.password ?? "";
+  key.value = typed?.privateKey ?? "";
+  passphrase.value = typed?.passphrase ?? "";
+  const passwordPart = h("div", { class: "gap", hidden: kind !== "password" }, field(text.start.password, password));
+  const keyPart = h("div", { class: "gap grid", hidden: kind !== "key" }, field(text.start.key, key, { wide: true }),
     field(text.start.passphrase, passphrase));
   const element = h("div", {}, choices(text.start.auth, [["password", text.start.withPassword],
     ["key", text.start.withKey]], kind, (value) => {
@@ -20,6 +24,7 @@ export function credentialFields() {
 
   return {
     element,
+    kind: () => kind,
     /** DestinationCredentials, or null if nothing is typed. */
     value() {
       if (kind === "password") return password.value ? { password: password.value } : null;

@@ -3,6 +3,7 @@ import { follow, get, part, post, query } from "../api.js";
 import { announce, button, fill, h } from "../dom.js";
 import { bytes, bytesOf, count, duration, enumWord, number, secondsBetween, share, speed, time } from "../format.js";
 import { text } from "../text.js";
+import { countdown } from "./countdown.js";
 import { credentialFields } from "./credentials.js";
 import { logLine, notificationRow } from "./lists.js";
 import { deliveryTitle, errorBox, facts, heading, isOver, missingParts, pagedList, problemBox,
@@ -15,14 +16,18 @@ const speedWindow = 8000;  // milliseconds that the shown speed is the mean of
 const states = Object.keys(text.states);
 const inBytes = ["DOWNLOAD", "TRANSFER", "VERIFY"];
 
-export function deliveryPage(root, { id }) {
+const leavingSeconds = 10;
+
+export function deliveryPage(root, { id, leaveSession }) {
   let live = null;
+  let leaving = null;
   let left = false;
+  let watched = false;  // it was under way when this page was opened
   let samples = [];
   let spoken = "";
   let fileListFor = "";
   const path = `deliveries/${part(id)}`;
-  const slots = Object.fromEntries(["head", "missing", "tickets", "trouble", "link", "progress", "receipt", "files",
+  const slots = Object.fromEntries(["head", "missing", "tickets", "trouble", "link", "progress", "leaving", "receipt", "files",
     "request", "messages"]
     .map((name) => [name, h("div", {})]));
   const log = h("ol", { class: "log", tabindex: 0, "aria-label": text.delivery.log });
@@ -38,10 +43,11 @@ export function deliveryPage(root, { id }) {
     try {
       const journey = await get(path);
       if (left) return;
-      fill(root, slots.head, slots.missing, slots.tickets, slots.trouble, slots.link, slots.progress, slots.receipt,
-        slots.files,
+      fill(root, slots.head, slots.missing, slots.tickets, slots.trouble, slots.link, slots.progress, slots.leaving,
+        slots.receipt, slots.files,
         logCard, slots.request, slots.messages);
       showJourney(journey);
+      watched = !isOver(journey.delivery);
       log.replaceChildren();
       logCard.hidden = true;
       // From the first event on: those that are journalled are the delivery's story, those that follow are live.
@@ -88,12 +94,27 @@ export function deliveryPage(root, { id }) {
       const journey = await get(path);
       if (left) return;
       showJourney(journey);
+      if (watched && journey.delivery.status === "DELIVERY_STATUS_SUCCEEDED") endJourney();
       if (!isOver(journey.delivery) || number(journey.delivery.sequence) > number(sequence)) {
         live = follow(`${path}/events`, { after: number(sequence), kinds, onEvent, onLink });
       }
     } catch (error) {
       if (!left) fill(slots.trouble, errorBox(error, { again: () => finish(sequence) }));
     }
+  }
+
+  /** Who has watched it arrive is done: the session ends by itself unless the reader stays. */
+  function endJourney() {
+    watched = false;
+    leaving?.stop();
+    leaving = countdown(leavingSeconds, text.delivery.leaving, leaveSession);
+    const stay = () => {
+      leaving.stop();
+      fill(slots.leaving);
+      announce(text.delivery.stayed);
+    };
+    fill(slots.leaving, h("section", { class: "card", role: "status" }, h("h2", {}, text.delivery.done), leaving.element,
+      h("div", { class: "row gap" }, button(text.delivery.stay, stay, { class: "main" }))));
   }
 
   function sample(event) {
@@ -224,6 +245,7 @@ export function deliveryPage(root, { id }) {
   return () => {
     left = true;
     live?.close();
+    leaving?.stop();
   };
 }
 

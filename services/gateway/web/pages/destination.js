@@ -9,18 +9,22 @@ import { errorBox } from "./parts.js";
 const words = text.start;
 const ports = { sftp: 22, ftpes: 21, ftps: 990, ftp: 21 };
 
-export function destinationPart() {
-  let kind = "saved";
+/**
+ * `draft` is what an earlier `draft()` gave, `credentials` what was typed before, where the page still knows it.
+ */
+export function destinationPart(draft = {}, credentials = null) {
+  let kind = draft.kind ?? "saved";
   let saved = [];
   const choice = select([["", words.chooseSaved]], "");
-  const path = h("input", { spellcheck: "false", autocapitalize: "none" });
-  const protocol = select(Object.entries(words.protocols), "sftp");
-  const host = h("input", { spellcheck: "false", autocapitalize: "none", inputmode: "url" });
-  const port = h("input", { inputmode: "numeric", value: String(ports.sftp) });
-  const user = h("input", { spellcheck: "false", autocapitalize: "none", autocomplete: "off" });
-  const directory = h("input", { spellcheck: "false", autocapitalize: "none" });
-  const hostKey = h("input", { spellcheck: "false", autocapitalize: "none", placeholder: "SHA256:…" });
-  const secrets = credentialFields();
+  const plain = { spellcheck: "false", autocapitalize: "none" };
+  const path = h("input", { ...plain, value: draft.path ?? "" });
+  const protocol = select(Object.entries(words.protocols), draft.protocol ?? "sftp");
+  const host = h("input", { ...plain, inputmode: "url", value: draft.host ?? "" });
+  const port = h("input", { inputmode: "numeric", value: draft.port ?? String(ports.sftp) });
+  const user = h("input", { ...plain, autocomplete: "off", value: draft.user ?? "" });
+  const directory = h("input", { ...plain, value: draft.directory ?? "" });
+  const hostKey = h("input", { ...plain, placeholder: "SHA256:…", value: draft.hostKey ?? "" });
+  const secrets = credentialFields(draft.secret, credentials);
   const result = h("div", { "aria-live": "polite" });
   const kindSlot = h("div", {});
   const savedPart = h("div", { class: "gap grid" }, field(words.saved, choice),
@@ -31,7 +35,7 @@ export function destinationPart() {
     h("div", { class: "grid" }, field(words.protocol, protocol), field(words.host, host), field(words.port, port),
       field(words.user, user), field(words.directory, directory, { hint: words.directoryHint })),
     plainNote, h("div", { class: "gap" }, secrets.element), keyField);
-  let chosen = "sftp";
+  let chosen = protocol.value;
   protocol.addEventListener("change", () => {
     if (port.value.trim() === String(ports[chosen])) port.value = String(ports[protocol.value]);
     chosen = protocol.value;
@@ -43,7 +47,9 @@ export function destinationPart() {
   });
   const element = h("fieldset", { class: "card" }, h("legend", {}, words.where), kindSlot, savedPart, ownPart,
     h("div", { class: "row gap" }, button(words.test, test)), result);
-  setKind("saved");
+  keyField.hidden = chosen === "ftp";
+  plainNote.hidden = chosen !== "ftp";
+  setKind(kind);
   load();
 
   async function load() {
@@ -51,7 +57,8 @@ export function destinationPart() {
       saved = (await get("destinations")).destinations ?? [];
       fill(choice, h("option", { value: "" }, saved.length ? words.chooseSaved : words.noSaved),
         saved.map((one) => h("option", { value: one.name }, `${one.name} (${one.url})`)));
-      if (saved.length === 0) setKind("own");
+      if (draft.name) choice.value = draft.name;
+      if (saved.length === 0 && kind === "saved") setKind("own");
     } catch (error) { fill(result, errorBox(error, { again: load })); }
   }
 
@@ -135,6 +142,15 @@ export function destinationPart() {
       })));
   }
 
-  return { element, lacking, destination, credentials: () => kind === "own" ? secrets.value() : null,
+  /** As people recognise it. */
+  function shown() {
+    if (kind === "saved") return { name: choice.value, url: saved.find((one) => one.name === choice.value)?.url };
+    return { url: url(), key: hostKey.value.trim() };
+  }
+
+  const kept = () => ({ kind, name: choice.value, path: path.value, protocol: protocol.value, host: host.value,
+    port: port.value, user: user.value, directory: directory.value, hostKey: hostKey.value, secret: secrets.kind() });
+
+  return { element, lacking, destination, shown, draft: kept, credentials: () => kind === "own" ? secrets.value() : null,
     path: () => kind === "saved" ? path.value.trim() : "" };
 }

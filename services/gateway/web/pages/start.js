@@ -1,7 +1,8 @@
 // Starting a delivery: what, where to, and about the request. The chosen connection, bucket, folder and files are kept
 // in the hash, so that a reload keeps the place; passwords and keys are kept nowhere.
 import { get, idempotencyKey, part, post, query } from "../api.js";
-import { announce, button, choices, field, fill, h, mark, select } from "../dom.js";
+import { button, choices, field, fill, h, mark, select } from "../dom.js";
+import { keepOrder, keptOrder, loadDraft, saveDraft } from "../draft.js";
 import { text } from "../text.js";
 import { objectBrowser } from "./browser.js";
 import { destinationPart } from "./destination.js";
@@ -13,11 +14,14 @@ const bucketPages = 10;
 const groupKey = "fileferry.assignmentGroup";
 const selectionsInHash = 50;
 
-export function startPage(root, { params, go }) {
+export function startPage(root, { params: asked, go }) {
+  const draft = loadDraft();
+  const params = asked.size ? asked : new URLSearchParams(draft.place ?? "");
   const state = { connection: params.get("connection") ?? "", bucket: params.get("bucket") ?? "",
     prefix: params.get("prefix") ?? "",
     selections: params.getAll("file") };
-  let environment = "DEV";
+  let environment = draft.environment ?? "DEV";
+  const providers = {};  // by connection
   let key = idempotencyKey();
   let keyFor = "";
   const connection = select([], "");
@@ -25,12 +29,13 @@ export function startPage(root, { params, go }) {
   const browserSlot = h("div", { class: "gap" });
   const sourceMessage = h("div", {});
   const filesWrong = h("p", { class: "wrong", role: "alert", hidden: true }, words.needs.files);
-  const group = h("input", { value: localStorage.getItem(groupKey) ?? "", autocomplete: "off" });
-  const priority = select(Object.entries(words.priorities), "NORMAL");
-  const conflict = select(Object.entries(words.conflicts), "OVERWRITE");
-  const title = h("input", { autocomplete: "off" });
+  const group = h("input", { value: draft.group ?? localStorage.getItem(groupKey) ?? "", autocomplete: "off" });
+  const priority = select(Object.entries(words.priorities), draft.priority ?? "NORMAL");
+  const conflict = select(Object.entries(words.conflicts), draft.conflict ?? "OVERWRITE");
+  const title = h("input", { autocomplete: "off", value: draft.title ?? "" });
   const description = h("textarea", { rows: 3 });
-  const target = destinationPart();
+  description.value = draft.description ?? "";
+  const target = destinationPart(draft.destination, keptOrder()?.body.credentials);
   const outcome = h("div", { "aria-live": "polite" });
   connection.addEventListener("change", () => {
     Object.assign(state, { connection: connection.value, bucket: "", prefix: "", selections: [] });
@@ -56,19 +61,33 @@ export function startPage(root, { params, go }) {
       field(words.ticketTitle, title, { hint: words.written, wide: true }),
         field(words.description, description, { hint: words.written, wide: true }))),
     outcome, h("div", { class: "row" }, button(words.go, start, { class: "main" }), button(words.plan, plan)));
+  for (const kind of ["input", "change", "click"]) root.addEventListener(kind, keepDraft);
   loadConnections();
+  return () => { for (const kind of ["input", "change", "click"]) root.removeEventListener(kind, keepDraft); };
 
-  function keepPlace() {
+  function keepDraft() {
+    saveDraft({ environment, group: group.value, priority: priority.value, conflict: conflict.value, title: title.value,
+      description: description.value, destination: target.draft(), place: place().toString() });
+  }
+
+  function place() {
     const search = new URLSearchParams();
     for (const name of ["connection", "bucket", "prefix"]) if (state[name]) search.set(name, state[name]);
     for (const one of state.selections.slice(0, selectionsInHash)) search.append("file", one);
-    history.replaceState(null, "", `#/new?${search}`);
+    return search;
+  }
+
+  function keepPlace() {
+    history.replaceState(null, "", `#/new?${place()}`);
+    keepDraft();
     filesWrong.hidden = true;
   }
 
   async function loadConnections() {
     try {
-      const names = ((await get("connections")).connections ?? []).map((one) => one.name);
+      const connections = (await get("connections")).connections ?? [];
+      const names = connections.map((one) => one.name);
+      for (const one of connections) providers[one.name] = one.provider;
       if (names.length === 0) return fill(sourceMessage, h("div", { class: "note warn gap" }, words.noConnections));
       fill(connection, names.map((name) => h("option", { value: name }, name)));
       if (!names.includes(state.connection)) {
@@ -151,18 +170,16 @@ export function startPage(root, { params, go }) {
     } catch (error) { fill(outcome, errorBox(error)); }
   }
 
-  async function start() {
+  function start() {
     if (!complete()) return;
     const request = body();
     // The same request keeps its key, so that pressing again after a lost answer does not start a second delivery.
     const stamp = JSON.stringify(request);
     if (stamp !== keyFor) key = idempotencyKey();
     keyFor = stamp;
-    try {
-      const delivery = await post("deliveries", request, { headers: { "Idempotency-Key": key } });
-      localStorage.setItem(groupKey, group.value.trim());
-      announce([delivery.userTicket, delivery.auditTicket].filter(Boolean).join(", "));
-      go(`#/deliveries/${part(delivery.id)}`);
-    } catch (error) { fill(outcome, errorBox(error)); }
+    localStorage.setItem(groupKey, group.value.trim());
+    keepDraft();
+    keepOrder({ body: request, key, provider: providers[state.connection] ?? "", where: target.shown() });
+    go("#/new/confirm");
   }
 }
