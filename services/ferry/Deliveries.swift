@@ -27,15 +27,7 @@ struct Status: AsyncParsableCommand {
       } else {
         let list = try await client.listDeliveries(.with { $0.pageSize = limit }, server.signedIn())
         guard !options.json else { return print(list.jsonString()) }
-        Printing.table(
-          ["ID", "STATUS", "FILES", "BYTES", "TICKET", "STARTED", "TO"],
-          list.deliveries.map { delivery in
-            [
-              delivery.id, Printing.name(delivery.status), "\(delivery.filesDone)/\(delivery.filesTotal)",
-              Printing.bytes(delivery.bytesDone), delivery.userTicket, Printing.time(delivery.createdAt),
-              delivery.destination,
-            ]
-          })
+        History.show(list.deliveries)
       }
     }
   }

@@ -17,8 +17,8 @@ struct Ferry: AsyncParsableCommand {
       Exit codes: 0 done, 1 failed, 3 not signed in or not allowed, 4 FileFerry cannot be reached, 64 wrong usage.
       """,
     subcommands: [
-      Up.self, Login.self, Logout.self, WhoAmI.self, Deliver.self, Plan.self, Status.self, Watch.self, Pause.self,
-      Resume.self, Cancel.self, Retry.self, ReceiptCommand.self, ReceiptKeyCommand.self, Verify.self, List.self, ConnectionCommand.self,
-      DestinationCommand.self, TicketCommand.self, UserCommand.self, NotificationsCommand.self, SystemCommand.self,
+      Up.self, Login.self, Logout.self, WhoAmI.self, Deliver.self, Plan.self, Status.self, History.self, Watch.self,
+      Pause.self, Resume.self, Cancel.self, Retry.self, ReceiptCommand.self, ReceiptKeyCommand.self, Verify.self, List.self, ConnectionCommand.self,
+      DestinationCommand.self, TicketCommand.self, UserCommand.self, NotificationsCommand.self, SystemCommand.self, Doctor.self,
     ])
 }

@@ -26,7 +26,7 @@ enum Progress {
           failures = 0
           after = event.sequence
           show(event, &speed, json: json)
-          if event.kind == .ended { return try end(event, json: json) }
+          if event.kind == .ended, try await isLast(event, id, server) { return try end(event, json: json) }
         }
         failures += 1
       } catch let error as RPCError where error.code == .unavailable || error.code == .unauthenticated {
@@ -38,6 +38,12 @@ enum Progress {
       }
       try await Task.sleep(for: reconnectPause)
     }
+  }
+
+  /// False for an end of before a retry: the story goes on.
+  private static func isLast(_ event: DeliveryEvent, _ id: String, _ server: Server) async throws -> Bool {
+    let delivery = try await Transfer.Client(server.channel).getDelivery(.with { $0.id = id }, server.signedIn())
+    return delivery.sequence <= event.sequence
   }
 
   private static func show(_ event: DeliveryEvent, _ speed: inout Speed, json: Bool) {

@@ -68,6 +68,9 @@ struct Server {
       metadata: Metadata([("authorization", "Bearer " + session.accessToken)]), deadline: timeout.map { .after($0) })
   }
 
+  /// A session is kept; whether it still counts, a call tells.
+  var isSignedIn: Bool { store.holdsSession }
+
   func signIn(user: String, password: String) async throws -> Session {
     let session = try await Auth.Client(channel).signIn(
       .with {

@@ -38,13 +38,15 @@ struct SessionStore {
     try write(server + "\n", to: serverFile)
   }
 
+  var holdsSession: Bool { access(file, R_OK) == 0 }
+
   func forget() {
     unlink(file)
   }
 
   /// The session, renewed first if `renew` returns another.
   func withSession(_ renew: (Session) async throws -> Session?) async throws -> Session {
-    guard access(file, R_OK) == 0 else {
+    guard holdsSession else {
       printError("You are not signed in.")
       printError("Next: sign in with 'ferry login --user NAME'.")
       throw ExitCode(3)

@@ -15,14 +15,31 @@ enum Secret {
     return try ask(prompt)
   }
 
-  /// A file's text without the newline at its end. "-" is standard input.
+  /// More than any file that a command reads: the proof of the largest delivery is half of it.
+  private static let maxFileBytes = 64 << 20
+
+  /// A file's text without the newline at its end; a pipe does as well. "-" is standard input.
   static func contents(of file: String) throws -> String {
-    let path = file == "-" ? "/dev/stdin" : file
-    guard var text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw ValidationError("\(file) cannot be read as text: \(String(cString: strerror(errno))).")
+    let descriptor = file == "-" ? dup(0) : open(file, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unreadable(file, String(cString: strerror(errno))) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = read(descriptor, &piece, piece.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw unreadable(file, String(cString: strerror(errno))) }
+      if count == 0 { break }
+      bytes += piece[..<count]
+      guard bytes.count <= maxFileBytes else { throw unreadable(file, "it has more than \(maxFileBytes) bytes") }
     }
+    guard var text = String(validating: bytes, as: UTF8.self) else { throw unreadable(file, "it is not UTF-8") }
     if text.hasSuffix("\n") { text.removeLast() }
     return text
+  }
+
+  private static func unreadable(_ file: String, _ why: String) -> ValidationError {
+    ValidationError("\(file == "-" ? "Standard input" : file) cannot be read as text: \(why).")
   }
 
   static func ask(_ prompt: String) throws -> String {
@@ -106,9 +123,9 @@ struct UserCommand: AsyncParsableCommand {
     var passwordFile: String?
 
     func run() async throws {
+      let roles = try role.map { try Role.parse($0, prefix: "ROLE_") }
       let password = try Secret.password(
         file: passwordFile, environment: "FERRY_NEW_PASSWORD", prompt: "First password of \(userName):")
-      let roles = try role.map { try Role.parse($0, prefix: "ROLE_") }
       try await Server.run(options) { server in
         let user = try await Auth.Client(server.channel).createUser(
           .with {
