@@ -265,18 +265,37 @@ def test_steering_a_delivery(ferry, sshd, slow_way, inbox):
 # ---- The set-up
 
 
+def examine(ferry: Shell, *arguments) -> str:
+    """What the doctor says; its exit code is what it says."""
+    said = ferry.run([str(ferry.program), "doctor", *arguments], "")
+    assert said.code == (1 if "WRONG" in said.text else 0), said.text
+    return said.text
+
+
 def test_the_system_and_the_doctor(ferry, sshd, inbox):
     said = ferry("system").text
     assert said.count("ok  ") == 7 and "DOWN" not in said
     assert all(service["serving"] for service in ferry("system", "--json").json()["services"])
     name = f"doctor-{os.urandom(3).hex()}"
     ferry("destination", "add", name, sshd.url(inbox), *identity(sshd))
-    well = ferry("doctor").text
-    assert "WRONG" not in well and "ok     session: signed in as admin" in well and "ok     connection default" in well
-    findings = {one["what"]: one for one in ferry("doctor", "--json").json()}
-    assert findings["transfer"]["ok"] and findings["FileFerry"]["ok"]
-    tested = ferry("doctor", "--destinations").text
-    assert f"ok     destination {name}: every step works" in tested
+    # What other tests have left behind may be wrong; what is known here is not.
+    said = examine(ferry)
+    assert "ok     session: signed in as admin" in said and "ok     connection default" in said
+    assert f"ok     destination {name}: every step works" in examine(ferry, "--destinations")
+    ferry("connection", "add", name, "--provider", "s3", "--endpoint", "http://127.0.0.1:9", "--path-style", "--access-key", "k",
+          "--secret-key-file", ferry.program.parent / "ferry.none", code=64)
+    secret = inbox / "secret"
+    secret.write_text("a secret key")
+    ferry("connection", "add", name, "--provider", "s3", "--endpoint", "http://127.0.0.1:9", "--path-style", "--access-key", "k",
+          "--secret-key-file", secret)
+    try:
+        said = ferry("doctor", code=1).text
+        assert re.search(rf"WRONG  connection {name}: .+\n       Next: .+", said), said
+        findings = {one["what"]: one for one in ferry("doctor", "--json", code=1).json()}
+        assert findings["transfer"]["ok"] and findings["FileFerry"]["ok"]
+        assert not findings[f"connection {name}"]["ok"] and findings[f"connection {name}"]["next"]
+    finally:
+        ferry("connection", "remove", name)
     gone = ferry("doctor", "--server", "127.0.0.1:9", code=1).text
     assert "WRONG  FileFerry" in gone and "Next: start it with 'ferry up'" in gone
     ferry("logout")

@@ -121,6 +121,7 @@ export function startPage(root, { params: asked, go }) {
       bucket.value = state.bucket;
       showBrowser();
     } catch (error) {
+      if (of !== state.connection) return;  // another was chosen meanwhile
       fill(bucket, h("option", { value: "" }, words.chooseBucket));
       fill(sourceMessage, errorBox(error, { again: loadBuckets }));
     }
