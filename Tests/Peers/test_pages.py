@@ -281,6 +281,25 @@ def leave(page: Page, hand: Hand) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", WAYS[:1], ids=str, indirect=True)
+def test_who_signs_in_next_finds_nothing_of_the_one_before(page, sshd, inbox, source):
+    hand = Hand(page, page.way.by_keyboard)
+    sign_in(page, hand)
+    fill_in(page, hand, source, sshd, sshd.port, inbox)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_role("heading", name="Check and confirm")).to_be_visible()
+    hand.press(page.get_by_role("button", name="Sign out"))
+    # In the same tab, without loading the page anew.
+    hand.type(page.get_by_label("User name"), "admin")
+    hand.type(page.get_by_label("Password"), ADMIN_PASSWORD)
+    hand.press(page.get_by_role("button", name="Sign in"))
+    hand.press(page.get_by_role("navigation").get_by_role("link", name="New delivery"))
+    expect(page.get_by_label("Title (optional)")).to_have_value("")
+    expect(page.get_by_role("textbox", name="Private key (OpenSSH or PEM)", include_hidden=True)).to_have_value("")
+    expect(page.get_by_role("textbox", name="Host", exact=True, include_hidden=True)).to_have_value("")
+
+
+@pytest.mark.slow
 def test_the_whole_journey(page, courier, sshd, slow_way, inbox, source):
     slow_way.bytes_per_second = 8 << 20
     hand = Hand(page, page.way.by_keyboard)

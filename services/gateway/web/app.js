@@ -2,6 +2,7 @@
 // the main element and may return a function to call when the reader leaves it.
 import { get, query, signOut } from "./api.js";
 import { button, fill, h } from "./dom.js";
+import { forgetDraft, keepOrder } from "./draft.js";
 import { number } from "./format.js";
 import { deliveriesPage, notificationsPage, ticketPage, ticketsPage, watchNotifications } from "./pages/lists.js";
 import { homePage } from "./pages/home.js";
@@ -119,19 +120,18 @@ function signedOut(ended) {
   stopWatching?.();
   stopWatching = null;
   user = null;
+  keepOrder(null);  // whoever signs in next gets nobody's password
   showBar();
   document.title = `${text.signIn.title} · ${text.app}`;
   signInPage(main, { ended, onSignedIn: signedIn });
 }
 
 async function leaveSession() {
-  try {
-    await signOut();
-    signedOut(false);
-  } catch (error) {
-    if (error.status === 401) return signedOut(false);
-    main.prepend(errorBox(error));
+  try { await signOut(); } catch (error) {
+    if (error.status !== 401) return main.prepend(errorBox(error));
   }
+  forgetDraft();
+  signedOut(false);
 }
 
 async function begin() {
