@@ -35,8 +35,8 @@ public protocol RemoteFile: Sendable {
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
   /// Reads the range once, in order and ahead, and gives each chunk's code as it is known and, where `hashesWhole`, the whole
-  /// range's digest at the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which code is wanted.
-  /// `onChunk` holds the reading up for as long as it takes.
+  /// range's digest at the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which
+  /// code is wanted. `onChunk` holds the reading up for as long as it takes.
   func readBack(
     _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
     whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
@@ -62,9 +62,7 @@ extension RemoteFile {
     let digest = try await readBack(
       range, chunkSize: chunkSize, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: onChunk)
-    guard let digest else {
-      throw DestinationError(.failed, "\(path) was read back and not hashed.", nextStep: "Try again.", retryable: true)
-    }
+    guard let digest else { throw .unhashed(path.text) }
     return digest
   }
 

@@ -68,9 +68,7 @@ public final class FTPDestination: Destination {
     let digest = try await reader.digest(
       of: 0..<info.size, chunkSize: .max, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
-    guard let digest else {
-      throw DestinationError(.failed, "\(path) was read and not hashed.", nextStep: "Try again.", retryable: true)
-    }
+    guard let digest else { throw .unhashed(path.text) }
     return digest
   }
 

@@ -58,6 +58,13 @@ final class ReadBackHash: Sendable {
   func digest() -> ContentDigest? { state.withLock { state in state.all.map { ContentDigest(sha256: $0.finalize()) } } }
 }
 
+extension DestinationError {
+  /// A digest was wanted and none came.
+  static func unhashed(_ path: String) -> DestinationError {
+    DestinationError(.failed, "\(path) was read back and not hashed.", nextStep: "Try again.", retryable: true)
+  }
+}
+
 extension ChunkCode {
   /// Of a chunk that is all there is, SHA-256 needs to be computed once only.
   func simplified(isOnly: Bool, hashesWhole: Bool) -> ChunkCode {

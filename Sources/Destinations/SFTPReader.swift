@@ -29,7 +29,8 @@ struct SFTPReader: Sendable {
     let digest = try await prove(
       range, chunkSize: .max, hashesWhole: true, hashing, whenWritten: { (_) async throws(DestinationError) in .sha256 },
       onChunk: { (_) async throws(DestinationError) in })
-    return digest ?? Self.sha256(ByteBuffer())
+    guard let digest else { throw .unhashed(name) }
+    return digest
   }
 
   /// As RemoteFile.readBack.

@@ -15,8 +15,9 @@ public final class BufferPool: Sendable {
 
   /// An empty buffer with room for `capacity` bytes.
   public func take(_ capacity: Int) -> ByteBuffer {
-    guard capacity >= Self.leastBytes else { return ByteBufferAllocator().buffer(capacity: capacity) }
-    guard var kept = kept(capacity) else { return ByteBufferAllocator().buffer(capacity: capacity) }
+    guard capacity >= Self.leastBytes, var kept = kept(capacity) else {
+      return ByteBufferAllocator().buffer(capacity: capacity)
+    }
     kept.clear()
     return kept
   }

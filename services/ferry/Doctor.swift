@@ -63,7 +63,7 @@ struct Doctor: AsyncParsableCommand {
   }
 
   private func services(_ server: Server, _ tell: (Finding) -> Void) async {
-    do {
+    await attempt("services", tell) {
       let status = try await Gateway.Client(server.channel).getSystemStatus(GetSystemStatusRequest(), server.signedIn())
       for service in status.services {
         let detail = service.serving ? "is serving" : service.detail.isEmpty ? "does not answer" : service.detail
@@ -72,12 +72,12 @@ struct Doctor: AsyncParsableCommand {
             what: service.service, ok: service.serving, detail: detail,
             next: service.serving ? nil : "look into its log in the data folder's 'log'"))
       }
-    } catch { tell(Self.finding("services", error, next: "try again in a moment")) }
+    }
   }
 
   private func connections(_ server: Server, _ tell: (Finding) -> Void) async {
     let client = StorageBroker.Client(server.channel)
-    do {
+    await attempt("storage connections", tell) {
       let all = try await client.listConnections(ListConnectionsRequest(), server.signedIn()).connections
       if all.isEmpty {
         tell(
@@ -92,12 +92,12 @@ struct Doctor: AsyncParsableCommand {
           return "\(connection.provider) answers, \(page.buckets.count)\(more) bucket(s)"
         }
       }
-    } catch { tell(Self.finding("storage connections", error, next: "try again in a moment")) }
+    }
   }
 
   private func saved(_ server: Server, _ tell: (Finding) -> Void) async {
     let client = Transfer.Client(server.channel)
-    do {
+    await attempt("destinations", tell) {
       let all = try await client.listDestinations(ListDestinationsRequest(), server.signedIn()).destinations
       guard destinations else {
         let detail = all.isEmpty ? "none is saved, which is no fault" : "\(all.count) saved; --destinations tests them"
@@ -113,7 +113,12 @@ struct Doctor: AsyncParsableCommand {
             detail: failed.map { "\($0.name) failed: \($0.problem?.message ?? $0.detail)" } ?? "every step works",
             next: failed?.problem?.nextStep))
       }
-    } catch { tell(Self.finding("destinations", error, next: "try again in a moment")) }
+    }
+  }
+
+  /// Looks that are told one by one; told here only if they could not be had.
+  private func attempt(_ what: String, _ tell: (Finding) -> Void, _ looks: () async throws -> Void) async {
+    do { try await looks() } catch { tell(Self.finding(what, error, next: "try again in a moment")) }
   }
 
   /// True if all is well.

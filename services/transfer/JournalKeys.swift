@@ -68,6 +68,6 @@ struct DeliveryMeta: Codable, Sendable, Equatable {
   var hostKey = ""
   /// It was paused before this attempt had its tickets. Absent where an earlier version wrote it.
   var isPausedUntaken: Bool?
-  /// Of the chunks' GMACs, base64; made with the plan. Absent where an earlier version planned.
+  /// Of the chunks' GMACs, base64; made by the first run that moves files.
   var chunkKey: String?
 }

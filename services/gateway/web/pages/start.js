@@ -1,5 +1,5 @@
 // Starting a delivery: what, where to, and about the request. The chosen connection, bucket, folder and files are kept
-// in the hash, so that a reload keeps the place; passwords and keys are kept nowhere.
+// in the hash, so that a reload keeps the place; the rest is a draft (draft.js).
 import { get, idempotencyKey, part, post, query } from "../api.js";
 import { button, choices, field, fill, h, mark, select } from "../dom.js";
 import { keepOrder, keptOrder, loadDraft, saveDraft } from "../draft.js";
