@@ -59,16 +59,18 @@ public final class ServiceEnvironment: Sendable {
     state.withLock { $0.channels["auth"] = auth.channel }
   }
 
-  /// The channel to a service, shared by all who ask for it; it connects when it is first used.
-  public func channel(to service: String) -> ClientChannel {
-    state.withLock { state in
-      if let channel = state.channels[service] { return channel }
+  /// The channel to a service, shared by all who ask for it; it connects when it is first used. Another `connection` is a
+  /// channel of its own, for calls that must not take the places of others: a connection carries a bounded number of streams.
+  public func channel(to service: String, connection: Int = 0) -> ClientChannel {
+    let key = "\(service)/\(connection)"
+    return state.withLock { state in
+      if let channel = state.channels[key] { return channel }
       guard let address = peers.address(of: service) else {
         // A name in the source text, not something from outside.
         preconditionFailure("no service is called \(service)")
       }
       let channel = Self.makeChannel(to: address)
-      state.channels[service] = channel
+      state.channels[key] = channel
       return channel
     }
   }

@@ -68,6 +68,10 @@ import Testing
     let streams = EventStreams()
     var places: [EventStreams.Place] = []
     for _ in 0..<EventStreams.limit { places.append(try streams.enter()) }
+    // None has more than it can carry.
+    for connection in 0..<EventStreams.connections {
+      #expect(places.count { $0.connection == connection } == EventStreams.perConnection)
+    }
     #expect { _ = try streams.enter() } throws: { ($0 as? ProblemDetails)?.status == 503 }
     places.removeLast()
     _ = try streams.enter()

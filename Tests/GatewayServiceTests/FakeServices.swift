@@ -19,7 +19,7 @@ struct FakeServices {
     }
     let found = channels
     self.servers = servers
-    backends = Backends { found[$0] ?? Self.closed }
+    backends = Backends { (name, _) in found[name] ?? Self.closed }
   }
 
   func stop() async {
@@ -29,7 +29,7 @@ struct FakeServices {
   /// Port 1 of the loopback: nothing listens there.
   private static var closed: ClientChannel { ClientChannel(host: "127.0.0.1", port: 1) }
 
-  static var nowhere: Backends { Backends { _ in closed } }
+  static var nowhere: Backends { Backends { (_, _) in closed } }
 }
 
 extension RPC.Router {

@@ -188,10 +188,10 @@ enum Deliveries {
       Transfer.getDelivery, .with { $0.id = id }, call.onward(Patience.part))
     // All has been told: 204 makes a browser stop reconnecting (WHATWG HTML, 9.2.3).
     if let resume, delivery.status.isOver, resume >= delivery.sequence { return RestCall.empty }
-    let channel = call.backends.transfer
+    let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) { () async throws(RPCError) -> ResponseStream<DeliveryEvent> in
-      try await channel.serverStreaming(
+    return try streams.response(call) { (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<DeliveryEvent> in
+      try await backends.transferEvents(place).serverStreaming(
         Transfer.watchDelivery,
         .with {
           $0.id = id

@@ -1,6 +1,7 @@
 // Server-sent events (WHATWG HTML, section 9.2): a service's stream of messages, each as one frame, with a heartbeat,
 // from where the reader left off; how many at once is bounded.
 import FerryAPI
+import HTTP2
 import Hummingbird
 import ProtoWire
 import RPC
@@ -33,30 +34,34 @@ struct EventFrame: Sendable, Equatable {
 
 /// The event streams that are open in this process.
 final class EventStreams: Sendable {
-  static let limit = 512
+  static let limit = connections * perConnection
+  /// HTTP/2 connections to each service that carries events.
+  static let connections = 2
+  /// As many as a service lets a connection have open.
+  static let perConnection = Int(HTTP2Configuration().maxConcurrentStreams)
   static let heartbeatEvery = Duration.seconds(15)
 
-  private let open = Mutex(0)
+  /// The places that are free.
+  private let free = Mutex(Array((0..<limit).reversed()))
 
   /// A place among the open streams; it is given back when the last reference goes.
   final class Place: Sendable {
     private let streams: EventStreams
-    fileprivate init(_ streams: EventStreams) { self.streams = streams }
-    deinit { streams.open.withLock { $0 -= 1 } }
+    private let number: Int
+    fileprivate init(_ streams: EventStreams, _ number: Int) { (self.streams, self.number) = (streams, number) }
+    deinit { streams.free.withLock { $0.append(number) } }
+
+    /// Which of the connections has room for it, from 0.
+    var connection: Int { number / perConnection }
   }
 
   func enter() throws(ProblemDetails) -> Place {
-    let entered = open.withLock { count in
-      guard count < Self.limit else { return false }
-      count += 1
-      return true
-    }
-    guard entered else {
+    guard let number = free.withLock({ $0.popLast() }) else {
       throw ProblemDetails(
         503, "TOO_MANY_STREAMS", "\(Self.limit) event streams are open, which is as many as this gateway keeps.",
         next: "Close pages that you do not need, or try again in a moment.")
     }
-    return Place(self)
+    return Place(self, number)
   }
 
   /// Where to go on: the header that browsers send when they reconnect, else `after` in the query; nil from the start.
@@ -72,7 +77,7 @@ final class EventStreams: Sendable {
 
   /// The response that follows a service's stream until it ends, the reader goes, or the gateway shuts down.
   func response<M: Message>(
-    _ call: RestCall, open: @escaping @Sendable () async throws(RPCError) -> ResponseStream<M>,
+    _ call: RestCall, open: @escaping @Sendable (Place) async throws(RPCError) -> ResponseStream<M>,
     event: @escaping @Sendable (M) -> EventFrame
   ) throws(ProblemDetails) -> Response {
     let place = try enter()
@@ -81,7 +86,9 @@ final class EventStreams: Sendable {
     let body = ResponseBody { writer in
       let slot = FrameSlot()
       let feeder = Task {
-        await TraceContext.$current.withValue(trace) { await Self.feed(slot, open: open, event: event) }
+        await TraceContext.$current.withValue(trace) {
+          await Self.feed(slot, open: { () async throws(RPCError) in try await open(place) }, event: event)
+        }
       }
       defer {
         slot.finish()

@@ -27,7 +27,7 @@ struct GatewayCommand: AsyncParsableCommand {
   func run() async throws {
     let files = try StaticFiles(root: webRoot.nonEmpty ?? StaticFiles.installedRoot())
     try await runService(name: "gateway", options: options, peers: peers, files: FerryFiles.all) { environment in
-      let backends = Backends { environment.channel(to: $0) }
+      let backends = Backends { environment.channel(to: $0, connection: $1) }
       let http = HTTPService(
         api: RestAPI(backends: backends, logger: environment.logger), files: files, host: options.host,
         port: Int(httpPort))

@@ -51,10 +51,10 @@ enum NotificationRoutes {
     let resume = try EventStreams.lastEventID(call) ?? 0
     _ = try await call.backends.notification.unary(
       Notifications.listNotifications, .with { $0.pageSize = 1 }, call.onward(Patience.part))
-    let channel = call.backends.notification
+    let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) { () async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
-      try await channel.serverStreaming(
+    return try streams.response(call) { (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
+      try await backends.notificationEvents(place).serverStreaming(
         Notifications.watchNotifications, .with { $0.afterSequence = resume }, options)
     } event: { (notification: FerryAPI.Notification) in
       EventFrame(id: notification.sequence, event: "notification", data: notification.jsonString())
