@@ -56,13 +56,13 @@ public final class ServiceEnvironment: Sendable {
       (request, options) async throws(RPCError) in
       try await auth.issueServiceToken(request, options)
     }
-    state.withLock { $0.channels["auth"] = auth.channel }
+    state.withLock { $0.channels[Self.key("auth", 0)] = auth.channel }
   }
 
   /// The channel to a service, shared by all who ask for it; it connects when it is first used. Another `connection` is a
   /// channel of its own, for calls that must not take the places of others: a connection carries a bounded number of streams.
   public func channel(to service: String, connection: Int = 0) -> ClientChannel {
-    let key = "\(service)/\(connection)"
+    let key = Self.key(service, connection)
     return state.withLock { state in
       if let channel = state.channels[key] { return channel }
       guard let address = peers.address(of: service) else {
@@ -74,6 +74,8 @@ public final class ServiceEnvironment: Sendable {
       return channel
     }
   }
+
+  private static func key(_ service: String, _ connection: Int) -> String { "\(service)/\(connection)" }
 
   /// Calls through it belong to the running trace.
   private static func makeChannel(to address: PeerAddress) -> ClientChannel {

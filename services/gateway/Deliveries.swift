@@ -190,7 +190,8 @@ enum Deliveries {
     if let resume, delivery.status.isOver, resume >= delivery.sequence { return RestCall.empty }
     let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) { (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<DeliveryEvent> in
+    return try streams.response(call) {
+      (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<DeliveryEvent> in
       try await backends.transferEvents(place).serverStreaming(
         Transfer.watchDelivery,
         .with {

@@ -53,7 +53,8 @@ enum NotificationRoutes {
       Notifications.listNotifications, .with { $0.pageSize = 1 }, call.onward(Patience.part))
     let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) { (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
+    return try streams.response(call) {
+      (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
       try await backends.notificationEvents(place).serverStreaming(
         Notifications.watchNotifications, .with { $0.afterSequence = resume }, options)
     } event: { (notification: FerryAPI.Notification) in
