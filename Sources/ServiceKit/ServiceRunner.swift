@@ -29,6 +29,28 @@ enum ServiceTimes {
   static let serverKeepalive: Duration = .seconds(60)
 }
 
+/// The files and sockets that the process may have open. Shells give a process 1,024, for the sake of programs that use
+/// select(2), and let it ask for more (getrlimit(2)).
+enum OpenFiles {
+  /// Enough for all connections that a service takes, and its own.
+  static let wanted: rlim_t = 65_536
+
+  /// As many as wanted, or as the system lets it have.
+  static func raise() {
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < wanted else { return }
+    limit.rlim_cur = min(wanted, limit.rlim_max)
+    // Refused, the service goes on with what it has.
+    _ = setrlimit(resource, &limit)
+  }
+
+  #if canImport(Glibc)
+    private static let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+  #else
+    private static let resource = RLIMIT_NOFILE
+  #endif
+}
+
 /// Runs a service until it is told to stop.
 /// - Parameters:
 ///   - name: "ticketing", as in the access matrix and the ports.
@@ -45,6 +67,7 @@ public func runService(
   // service are caught from here on, so that none is lost while it starts.
   signal(SIGPIPE, SIG_IGN)
   let stop = StopSignals()
+  OpenFiles.raise()
   Lifeline.holdIfAsked()
   umask(0o077)
   let dataDirectory = try options.dataFolder(for: name)

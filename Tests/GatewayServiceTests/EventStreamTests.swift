@@ -18,64 +18,32 @@ import Testing
 
   @Test("the heartbeat is a comment, which readers ignore")
   func heartbeat() {
-    #expect(EventFrame.heartbeat.hasPrefix(":") && EventFrame.heartbeat.hasSuffix("\n\n"))
+    let text = String(buffer: EventFrame.heartbeat)
+    #expect(text.hasPrefix(":") && text.hasSuffix("\n\n"))
   }
 
-  @Test("frames come out in the order in which they went in, and the writer waits for the reader")
-  func order() async {
-    let slot = FrameSlot()
-    let writer = Task {
-      for number in 0..<1000 { guard await slot.put("\(number)") else { return false } }
-      slot.finish()
-      return true
-    }
-    var taken: [String] = []
-    while let frame = await slot.take() { taken.append(frame) }
-    #expect(taken == (0..<1000).map(String.init))
-    #expect(await writer.value)
+  @Test("no more readers than the bound, and one that goes makes room")
+  func readers() throws {
+    let streams = EventStreams()
+    for _ in 0..<EventStreams.limit { try streams.enter() }
+    #expect { try streams.enter() } throws: { ($0 as? ProblemDetails)?.status == 503 }
+    streams.leave()
+    try streams.enter()
+    for _ in 0..<EventStreams.limit { streams.leave() }
   }
 
-  @Test("a heartbeat is dropped, and never queued, while a frame waits")
-  func dropped() async {
-    let slot = FrameSlot()
-    #expect(await slot.put("event"))
-    slot.offer("heartbeat")
-    slot.finish()
-    #expect(await slot.take() == "event")
-    #expect(await slot.take() == nil)
-  }
-
-  @Test("a writer that waits is let go when the reader leaves")
-  func readerLeaves() async {
-    let slot = FrameSlot()
-    #expect(await slot.put("first"))
-    let waiting = Task { await slot.put("second") }
-    slot.finish()
-    #expect(await waiting.value == false)
-    #expect(await slot.put("third") == false)
-  }
-
-  @Test("a reader that waits is let go when the stream ends")
-  func streamEnds() async {
-    let slot = FrameSlot()
-    let waiting = Task { await slot.take() }
-    slot.finish()
-    #expect(await waiting.value == nil)
-  }
-
-  @Test("no more streams are open than the bound, and a closed one makes room")
-  func bound() throws {
+  @Test("no more watches than the bound, none on a connection that is full, and one that ends makes room")
+  func places() throws {
     let streams = EventStreams()
     var places: [EventStreams.Place] = []
-    for _ in 0..<EventStreams.limit { places.append(try streams.enter()) }
-    // None has more than it can carry.
+    for _ in 0..<EventStreams.limit { places.append(try streams.place()) }
     for connection in 0..<EventStreams.connections {
       #expect(places.count { $0.connection == connection } == EventStreams.perConnection)
     }
-    #expect { _ = try streams.enter() } throws: { ($0 as? ProblemDetails)?.status == 503 }
+    #expect { _ = try streams.place() } throws: { ($0 as? ProblemDetails)?.status == 503 }
     places.removeLast()
-    _ = try streams.enter()
+    _ = try streams.place()
     places.removeAll()
-    _ = try streams.enter()
+    _ = try streams.place()
   }
 }

@@ -9,26 +9,23 @@ struct Backends: Sendable {
   let transfer: ClientChannel
   let notification: ClientChannel
   let assist: ClientChannel
-  /// For event streams, which last: on the channels above they would use up the streams that a connection may have open
-  /// (`HTTP2Configuration.maxConcurrentStreams`), and every other call would wait for one of them to end.
-  private let transferEvents: [ClientChannel]
-  private let notificationEvents: [ClientChannel]
+  private let channel: @Sendable (_ service: String, _ connection: Int) -> ClientChannel
 
-  /// - Parameter channel: Gives a channel to the service of a name, as ServiceKit names it: one for each number.
-  init(_ channel: (_ service: String, _ connection: Int) -> ClientChannel) {
+  /// - Parameter channel: Gives the channel to the service of a name, as ServiceKit names it: the same one for a number.
+  init(_ channel: @escaping @Sendable (_ service: String, _ connection: Int) -> ClientChannel) {
+    self.channel = channel
     auth = channel("auth", 0)
     ticketing = channel("ticketing", 0)
     storageBroker = channel("storage-broker", 0)
     transfer = channel("transfer", 0)
     notification = channel("notification", 0)
     assist = channel("assist", 0)
-    transferEvents = (1...EventStreams.connections).map { channel("transfer", $0) }
-    notificationEvents = (1...EventStreams.connections).map { channel("notification", $0) }
   }
 
-  /// The channel for the event stream at a place.
-  func transferEvents(_ place: EventStreams.Place) -> ClientChannel { transferEvents[place.connection] }
-  func notificationEvents(_ place: EventStreams.Place) -> ClientChannel { notificationEvents[place.connection] }
+  /// The channel for the event stream at a place. Such streams last: on the channels above they would use up the streams that
+  /// a connection may have open (`HTTP2Configuration.maxConcurrentStreams`), and every other call would wait for one to end.
+  func transferEvents(_ place: EventStreams.Place) -> ClientChannel { channel("transfer", 1 + place.connection) }
+  func notificationEvents(_ place: EventStreams.Place) -> ClientChannel { channel("notification", 1 + place.connection) }
 
   /// Every service with its name and the gRPC service that it serves, in the order in which they start.
   var all: [(name: String, service: String, channel: ClientChannel)] {

@@ -190,17 +190,19 @@ enum Deliveries {
     if let resume, delivery.status.isOver, resume >= delivery.sequence { return RestCall.empty }
     let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) {
-      (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<DeliveryEvent> in
+    // Whoever may see a delivery sees the same of it.
+    let source = EventSource("delivery \(id)") { (after, place) async throws(RPCError) in
       try await backends.transferEvents(place).serverStreaming(
         Transfer.watchDelivery,
         .with {
           $0.id = id
-          $0.afterSequence = resume ?? 0
+          $0.afterSequence = after
         }, options)
     } event: { (event: DeliveryEvent) in
-      EventFrame(id: event.sequence, event: event.kind.eventName, data: event.jsonString())
+      let frame = EventFrame(id: event.sequence, event: event.kind.eventName, data: event.jsonString())
+      return SharedEvent(sequence: event.sequence, frame: frame.bytes, isPassing: event.kind == .progress)
     }
+    return try streams.response(call, source, after: resume ?? 0)
   }
 }
 

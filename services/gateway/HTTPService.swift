@@ -8,7 +8,8 @@ import ServiceLifecycle
 import Synchronization
 
 final class HTTPService: Sendable {
-  static let maxConnections = 2048
+  /// Those of event streams, and of everything else.
+  static let maxConnections = EventStreams.limit + 2048
   static let maxHeaderFieldBytes = 16 << 10
   static let maxHeaderBytes = 32 << 10
   static let maxHeaderFields = 100

@@ -53,12 +53,14 @@ enum NotificationRoutes {
       Notifications.listNotifications, .with { $0.pageSize = 1 }, call.onward(Patience.part))
     let backends = call.backends
     let options = call.streaming()
-    return try streams.response(call) {
-      (place: EventStreams.Place) async throws(RPCError) -> ResponseStream<FerryAPI.Notification> in
+    // A token is one person's: the windows of a browser have it in common.
+    let source = EventSource("notifications \(call.credential.token ?? "")") { (after, place) async throws(RPCError) in
       try await backends.notificationEvents(place).serverStreaming(
-        Notifications.watchNotifications, .with { $0.afterSequence = resume }, options)
+        Notifications.watchNotifications, .with { $0.afterSequence = after }, options)
     } event: { (notification: FerryAPI.Notification) in
-      EventFrame(id: notification.sequence, event: "notification", data: notification.jsonString())
+      let frame = EventFrame(id: notification.sequence, event: "notification", data: notification.jsonString())
+      return SharedEvent(sequence: notification.sequence, frame: frame.bytes)
     }
+    return try streams.response(call, source, after: resume)
   }
 }

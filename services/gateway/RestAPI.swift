@@ -41,7 +41,9 @@ struct RestAPI: Sendable {
   func register(in router: Hummingbird.Router<BasicRequestContext>) {
     for route in routes {
       router.on(RouterPath(Self.prefix + "/" + route.path), method: route.method) { request, context in
-        await answer(route, request, context.parameters)
+        // Briefly: the connection lasts, and may be one of thousands.
+        let parameters = context.parameters
+        return await briefly { await answer(route, request, parameters) }
       }
     }
   }

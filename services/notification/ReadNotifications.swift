@@ -105,7 +105,7 @@ extension NotificationDesk {
   /// waits while the caller reads slowly; what comes meanwhile waits in the store.
   func watch(
     _ request: WatchNotificationsRequest, for reader: NotificationReader,
-    send: (FerryAPI.Notification) async throws(RPCError) -> Void
+    send: @escaping @Sendable (FerryAPI.Notification) async throws(RPCError) -> Void
   ) async throws(RPCError) {
     guard request.afterSequence >= 0 else {
       throw .invalid("The sequence to go on from is negative.", next: "Send 0 or more.", subject: "after_sequence")
@@ -115,14 +115,27 @@ extension NotificationDesk {
     defer { hub.leave(reader.id, bell) }
     var sequence = request.afterSequence
     while !Task.isCancelled && !hub.isClosed {
-      let last = try await Retry.onConflict("notification") { try await documents.head(of: reader.id).head.lastSequence }
-      while sequence < last && !Task.isCancelled {
-        let wanted = sequence + 1
-        let stored = try await Retry.onConflict("notification") { try await documents.notification(of: reader.id, sequence: wanted) }
-        if let stored { try await send(stored.notification) }
-        sequence = wanted
-      }
+      let last = sequence
+      sequence = try await briefly { () async throws(RPCError) in try await tell(reader, after: last, send) }
       await bell.wait()
     }
+  }
+
+  /// Sends what is stored now, and says up to where that was.
+  private func tell(
+    _ reader: NotificationReader, after sequence: Int64,
+    _ send: @Sendable (FerryAPI.Notification) async throws(RPCError) -> Void
+  ) async throws(RPCError) -> Int64 {
+    var sequence = sequence
+    let last = try await Retry.onConflict("notification") { try await documents.head(of: reader.id).head.lastSequence }
+    while sequence < last && !Task.isCancelled {
+      let wanted = sequence + 1
+      let stored = try await Retry.onConflict("notification") {
+        try await documents.notification(of: reader.id, sequence: wanted)
+      }
+      if let stored { try await send(stored.notification) }
+      sequence = wanted
+    }
+    return sequence
   }
 }

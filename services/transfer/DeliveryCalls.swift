@@ -12,7 +12,6 @@ struct DeliveryCalls: Sendable {
   static let maxDeliveriesPage = 100
   /// Records looked at for one page of a filtered list.
   static let maxScan = 1000
-  static let eventsAtOnce = 100
   /// How long a call waits for the tickets, or for a delivery to stop, before it answers with what there is.
   static let ticketWait = Duration.seconds(10)
   static let stopWait = Duration.seconds(5)
@@ -221,45 +220,13 @@ struct DeliveryCalls: Sendable {
   private func watch(
     _ request: WatchDeliveryRequest, _ context: CallContext, _ writer: ResponseWriter<DeliveryEvent>
   ) async throws(RPCError) {
-    let first = try await visible(request.id, context)
-    guard let signals = hub.watch(first.id) else {
+    let id = try await briefly { () async throws(RPCError) in try await visible(request.id, context).id }
+    guard let signals = hub.watch(id) else {
       throw .told(
         .resourceExhausted, "TOO_MANY_WATCHERS", "\(WatchHub.maxWatchers) others watch this delivery already.",
         next: "Ask for it from time to time instead.", retryable: true)
     }
-    var sequence = max(0, request.afterSequence)
-    var shown: Delivery?
-    var iterator = signals.makeAsyncIterator()
-    while true {
-      var events = try await archive.events(first.id, after: sequence, limit: Self.eventsAtOnce)
-      while !events.isEmpty {
-        for event in events {
-          var event = event
-          event.delivery?.request = first.request
-          try await writer.send(event)
-          sequence = event.sequence
-        }
-        events = try await archive.events(first.id, after: sequence, limit: Self.eventsAtOnce)
-      }
-      guard let delivery = try await current(first.id) else { return }
-      if delivery.status.isEnded, delivery.sequence <= sequence { return }
-      if delivery.sequence <= sequence, shown != delivery {
-        shown = delivery
-        try await writer.send(progress(delivery, sequence))
-      }
-      if await iterator.next() == nil {
-        guard hub.isClosed else { return }
-        throw .unavailable("The transfer service stops; the delivery goes on when it is back. Watch it again then.")
-      }
-    }
-  }
-
-  private func progress(_ delivery: Delivery, _ sequence: Int64) -> DeliveryEvent {
-    DeliveryEvent.with {
-      ($0.sequence, $0.kind, $0.delivery) = (sequence, .progress, delivery)
-      $0.time = Timestamp(milliseconds: SystemTime.now())
-      $0.message = "\(ByteText.describe(delivery.bytesDone)) of \(ByteText.describe(delivery.bytesTotal))"
-    }
+    try await DeliveryWatch(id: id, calls: self, writer: writer).follow(signals, after: max(0, request.afterSequence))
   }
 
   // MARK: Receipt
