@@ -104,7 +104,7 @@ let package = Package(
 
     // Services: one executable each, one folder each.
     .executableTarget(
-      name: "AuthService", dependencies: ["ServiceKit", jwt, crypto, cryptoExtras], path: "services/auth",
+      name: "AuthService", dependencies: ["ServiceKit", "Transport", jwt, crypto, cryptoExtras, nioCore], path: "services/auth",
       linkerSettings: slim),
     .executableTarget(
       name: "TicketingService", dependencies: ["ServiceKit"], path: "services/ticketing", linkerSettings: slim),

@@ -14,6 +14,14 @@ public enum Auth {
   /// 'act').
   public static let issueServiceToken = UnaryMethod<IssueServiceTokenRequest, AccessToken>(name, "IssueServiceToken")
 
+  /// Single sign-on: OpenID Connect Core 1.0, authorization code flow with PKCE (RFC 7636). Public as well.
+  public static let listIdentityProviders = UnaryMethod<ListIdentityProvidersRequest, ListIdentityProvidersResponse>(
+    name, "ListIdentityProviders")
+  public static let beginSingleSignOn = UnaryMethod<BeginSingleSignOnRequest, BeginSingleSignOnResponse>(
+    name, "BeginSingleSignOn")
+  public static let completeSingleSignOn = UnaryMethod<CompleteSingleSignOnRequest, Session>(
+    name, "CompleteSingleSignOn")
+
   public static let signOut = UnaryMethod<SignOutRequest, SignOutResponse>(name, "SignOut")
   public static let whoAmI = UnaryMethod<WhoAmIRequest, User>(name, "WhoAmI")
   public static let changePassword = UnaryMethod<ChangePasswordRequest, ChangePasswordResponse>(name, "ChangePassword")
@@ -26,8 +34,9 @@ public enum Auth {
   public static let service = ServiceDescriptor(
     name,
     [
-      signIn.descriptor, refresh.descriptor, getKeys.descriptor, issueServiceToken.descriptor, signOut.descriptor,
-      whoAmI.descriptor, changePassword.descriptor, createUser.descriptor, updateUser.descriptor, listUsers.descriptor,
+      signIn.descriptor, refresh.descriptor, getKeys.descriptor, issueServiceToken.descriptor,
+      listIdentityProviders.descriptor, beginSingleSignOn.descriptor, completeSingleSignOn.descriptor,
+      signOut.descriptor, whoAmI.descriptor, changePassword.descriptor, createUser.descriptor, updateUser.descriptor, listUsers.descriptor,
     ])
 }
 

@@ -136,10 +136,13 @@ extension FerryFiles {
       User.descriptor, SignInRequest.descriptor, Session.descriptor, RefreshRequest.descriptor,
       SignOutRequest.descriptor, SignOutResponse.descriptor, WhoAmIRequest.descriptor,
       ChangePasswordRequest.descriptor, ChangePasswordResponse.descriptor, GetKeysRequest.descriptor,
-      KeySet.descriptor, IssueServiceTokenRequest.descriptor, AccessToken.descriptor, CreateUserRequest.descriptor,
+      KeySet.descriptor, IssueServiceTokenRequest.descriptor, AccessToken.descriptor,
+      IdentityProvider.descriptor, ListIdentityProvidersRequest.descriptor, ListIdentityProvidersResponse.descriptor,
+      BeginSingleSignOnRequest.descriptor, BeginSingleSignOnResponse.descriptor,
+      CompleteSingleSignOnRequest.descriptor, CreateUserRequest.descriptor,
       UpdateUserRequest.descriptor, ListUsersRequest.descriptor, ListUsersResponse.descriptor,
     ],
-    enums: [Role.descriptor], services: [Auth.service])
+    enums: [Role.descriptor, IdentityProviderKind.descriptor], services: [Auth.service])
 }
 
 extension Auth {
@@ -166,6 +169,21 @@ extension Auth {
       _ request: IssueServiceTokenRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> AccessToken {
       try await channel.unary(Auth.issueServiceToken, request, options)
+    }
+    public func listIdentityProviders(
+      _ request: ListIdentityProvidersRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListIdentityProvidersResponse {
+      try await channel.unary(Auth.listIdentityProviders, request, options)
+    }
+    public func beginSingleSignOn(
+      _ request: BeginSingleSignOnRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> BeginSingleSignOnResponse {
+      try await channel.unary(Auth.beginSingleSignOn, request, options)
+    }
+    public func completeSingleSignOn(
+      _ request: CompleteSingleSignOnRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Session {
+      try await channel.unary(Auth.completeSingleSignOn, request, options)
     }
     public func signOut(
       _ request: SignOutRequest, _ options: CallOptions = .init()

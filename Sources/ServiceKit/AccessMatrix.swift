@@ -74,6 +74,7 @@ public enum AccessMatrix {
   private static let services: [String: [String: Access]] = [
     "Auth": [
       "SignIn": .public, "Refresh": .public, "GetKeys": .public, "IssueServiceToken": .public,
+      "ListIdentityProviders": .public, "BeginSingleSignOn": .public, "CompleteSingleSignOn": .public,
       "SignOut": .signedIn.inPerson, "WhoAmI": .signedIn, "ChangePassword": .signedIn.inPerson,
       "CreateUser": .roles([.admin]).inPerson, "UpdateUser": .roles([.admin]).inPerson,
       "ListUsers": .roles([.admin]).inPerson,

@@ -9,6 +9,7 @@ import RPC
 import ServiceKit
 import Synchronization
 import Testing
+import Transport
 
 @testable import AuthService
 
@@ -28,6 +29,7 @@ struct TestAuth {
   let log = LogLines()
   let passwords = Passwords(cost: .init(rounds: 16, blockSize: 1, parallelism: 1))
   let users: UserStore
+  let provider: FakeIdentityProvider
   let service: AuthService
   let admin: Caller
 
@@ -58,10 +60,18 @@ struct TestAuth {
     let first = FirstAdministrator(users: users, passwords: passwords, logger: logger, now: { clock.now })
     _ = try await first.makeIfMissing(passwordFile: "\(folder)/first")
     _ = try PrivateFile.readOrMake("\(folder)/transfer.secret", maximumSize: 100) { Array(Self.secret.utf8) }
+    let provider = FakeIdentityProvider()
+    self.provider = provider
+    let singleSignOn = SingleSignOn(
+      providers: [
+        OpenIDProvider(FakeIdentityProvider.settings, logger: logger, now: { clock.now }) {
+          (request) async throws(TransportError) in await provider.answer(request)
+        }
+      ], users: users, box: SecretBox(key: SystemRandom.bytes(32)), logger: logger, now: { clock.now })
     service = AuthService(
       users: users, passwords: passwords, sessions: Sessions(store: store, logger: logger, now: { clock.now }),
       tokens: AccessTokens(keys: try await SigningKeys(folder: folder), now: { clock.now }),
-      secrets: ServiceSecrets(folder: folder), logger: logger, now: { clock.now })
+      secrets: ServiceSecrets(folder: folder), singleSignOn: singleSignOn, logger: logger, now: { clock.now })
     let user = try #require(try await users.find(name: "admin")).user
     admin = Caller(id: user.id, name: "Administrator", roles: [.admin])
   }

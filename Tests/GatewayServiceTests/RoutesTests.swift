@@ -58,6 +58,20 @@ import Testing
           $0.refreshToken = "REFRESH2"
         }
       }
+      router.handle(Auth.beginSingleSignOn) { (_: BeginSingleSignOnRequest, _: CallContext) async throws(RPCError) in
+        .with {
+          $0.authorizationURL = "https://login.example.com/?state=S"
+          $0.flow = "FLOW"
+          $0.expiresAt = Timestamp(seconds: 4_000_000_000)
+        }
+      }
+      router.handle(Auth.completeSingleSignOn) {
+        (request: CompleteSingleSignOnRequest, _: CallContext) async throws(RPCError) in
+        guard request.flow == "FLOW", request.state == "S", request.code == "C" else {
+          throw RPCError(.invalidArgument, "Another sign-in.")
+        }
+        return .with { ($0.accessToken, $0.refreshToken) = ("ACCESS", "REFRESH") }
+      }
       router.handle(Auth.signOut) { (request: SignOutRequest, context: CallContext) async throws(RPCError) in
         seen.add([request.refreshToken, context.metadata["authorization"] ?? ""])
         return SignOutResponse()
@@ -82,7 +96,7 @@ import Testing
   @Test("only the session routes check for themselves that a change comes from the page")
   func checks() {
     let own = api(FakeServices.nowhere).routes.filter { !$0.checksChange }.map(\.path)
-    #expect(own == ["sessions", "sessions/refresh", "sessions/current"])
+    #expect(own == ["sessions", "sessions/refresh", "sessions/sso/begin", "sessions/sso", "sessions/current"])
   }
 
   @Test("the routes are these")
@@ -90,7 +104,8 @@ import Testing
     let names = api(FakeServices.nowhere).routes.map { "\($0.method.rawValue) \($0.path)" }
     #expect(
       Set(names) == [
-        "POST sessions", "POST sessions/refresh", "DELETE sessions/current", "GET me", "GET dashboard", "GET system",
+        "POST sessions", "POST sessions/refresh", "POST sessions/sso/begin", "POST sessions/sso",
+        "GET identity-providers", "DELETE sessions/current", "GET me", "GET dashboard", "GET system",
         "GET providers", "GET connections", "GET connections/{name}", "PUT connections/{name}",
         "DELETE connections/{name}", "GET connections/{name}/buckets",
         "GET connections/{name}/buckets/{bucket}/objects",
@@ -125,6 +140,41 @@ import Testing
     #expect((json["user"] as? [String: Any])?["userName"] as? String == "ada")
     let cookies = response.headers[values: .setCookie]
     #expect(cookies.count == 2 && cookies.allSatisfy { $0.contains("HttpOnly") && $0.contains("SameSite=Strict") })
+    await services.stop()
+  }
+
+  @Test("the page begins a single sign-on with a cookie that only the server reads, and completes it with that alone")
+  func pageSignsOn() async throws {
+    let seen = Seen()
+    let services = try await FakeServices(["auth": Self.auth(seen: seen)])
+    let begun = try await send(
+      .post, "sessions/sso/begin", services.backends, headers: page,
+      body: #"{"providerId":"entra","redirectUri":"https://ferry.example.com/"}"#)
+    #expect(begun.json["authorizationUrl"] as? String == "https://login.example.com/?state=S")
+    #expect(begun.json["flow"] == nil)
+    let cookie = try #require(begun.response.headers[values: .setCookie].first)
+    #expect(cookie.hasPrefix("fileferry_flow=FLOW; Path=/api/v1/sessions; HttpOnly; SameSite=Strict; Max-Age="))
+    // What the page itself says of the flow does not count.
+    let answer = #"{"state":"S","code":"C","flow":"FLOW"}"#
+    let without = try await send(.post, "sessions/sso", services.backends, headers: page, body: answer)
+    #expect(without.response.status.code == 400)
+    let good = try await send(
+      .post, "sessions/sso", services.backends, headers: page + [("Cookie", "fileferry_flow=FLOW")], body: answer)
+    #expect(good.response.status == .ok && good.json["accessToken"] == nil)
+    let cookies = good.response.headers[values: .setCookie]
+    #expect(cookies.count == 3 && cookies.last?.hasPrefix("fileferry_flow=; ") == true)
+    #expect(cookies.last?.contains("Max-Age=0") == true)
+    await services.stop()
+  }
+
+  @Test("a program gets the flow and the tokens in the bodies, and no cookies")
+  func programSignsOn() async throws {
+    let services = try await FakeServices(["auth": Self.auth(seen: Seen())])
+    let begun = try await send(.post, "sessions/sso/begin", services.backends, body: "{}")
+    #expect(begun.json["flow"] as? String == "FLOW" && begun.response.headers[values: .setCookie].isEmpty)
+    let done = try await send(
+      .post, "sessions/sso", services.backends, body: #"{"state":"S","code":"C","flow":"FLOW"}"#)
+    #expect(done.json["accessToken"] as? String == "ACCESS" && done.response.headers[values: .setCookie].isEmpty)
     await services.stop()
   }
 

@@ -23,6 +23,7 @@ STEERING = {"requester", "operator", "admin"}
 # Roles that may call a method; NOBODY: only services may.
 MAY = {
     "Auth.SignIn": PUBLIC, "Auth.Refresh": PUBLIC, "Auth.GetKeys": PUBLIC, "Auth.IssueServiceToken": PUBLIC,
+    "Auth.ListIdentityProviders": PUBLIC, "Auth.BeginSingleSignOn": PUBLIC, "Auth.CompleteSingleSignOn": PUBLIC,
     "Auth.SignOut": SIGNED_IN, "Auth.WhoAmI": SIGNED_IN, "Auth.ChangePassword": SIGNED_IN,
     "Auth.CreateUser": {"admin"}, "Auth.UpdateUser": {"admin"}, "Auth.ListUsers": {"admin"},
     "Ticketing.OpenTickets": NOBODY, "Ticketing.AddWorkNote": NOBODY, "Ticketing.CloseTickets": NOBODY,

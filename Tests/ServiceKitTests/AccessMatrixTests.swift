@@ -49,7 +49,7 @@ struct AccessMatrixTests {
   private typealias Row = (method: String, admitted: [String])
   private static let all = people + acting + ["transfer", "gateway", "ticketing"]
   private static let rows: [Row] = [
-    ("Auth/SignIn", all),
+    ("Auth/SignIn", all), ("Auth/BeginSingleSignOn", all), ("Auth/CompleteSingleSignOn", all),
     ("Auth/SignOut", people), ("Auth/ChangePassword", people), ("Auth/WhoAmI", people + acting),
     ("Auth/CreateUser", ["admin"]), ("Auth/UpdateUser", ["admin"]), ("Auth/ListUsers", ["admin"]),
     ("Ticketing/OpenTickets", transfer), ("Ticketing/AddWorkNote", transfer), ("Ticketing/CloseTickets", transfer),

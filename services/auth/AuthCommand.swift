@@ -3,6 +3,7 @@
 import ArgumentParser
 import DocumentStore
 import FerryAPI
+import FoundationEssentials
 import RPC
 import ServiceKit
 
@@ -38,7 +39,12 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "File with the first administrator's password; without it one is made up.")
   var firstAdminPasswordFile: String?
 
+  @Option(help: "JSON file of the identity providers that people may sign in with. [environment: FERRY_IDENTITY_PROVIDERS]")
+  var identityProviders: String?
+
   func run() async throws {
+    let file = identityProviders ?? ProcessInfo.processInfo.environment["FERRY_IDENTITY_PROVIDERS"] ?? ""
+    let settings = file.isEmpty ? [] : try IdentityProviderSettings.load(file)
     let keys = try await SigningKeys(folder: try service.dataFolder(for: "auth"))
     try await runService(
       name: "auth", options: service, peers: peers, files: [FerryFiles.auth],
@@ -52,10 +58,15 @@ struct Serve: AsyncParsableCommand {
         // At once, also where standard output is a file: the process may be killed before its buffer is written.
         fflush(nil)
       }
+      let logger = environment.logger
+      let singleSignOn = SingleSignOn(
+        providers: settings.map { OpenIDProvider($0, logger: logger) }, users: users, box: environment.secretBox,
+        logger: logger)
       return AuthService(
         users: users, passwords: passwords,
         sessions: Sessions(store: users.store, logger: environment.logger),
-        tokens: AccessTokens(keys: keys), secrets: ServiceSecrets(folder: serviceSecrets), logger: environment.logger
+        tokens: AccessTokens(keys: keys), secrets: ServiceSecrets(folder: serviceSecrets), singleSignOn: singleSignOn,
+        logger: logger
       ).router()
     }
   }

@@ -12,19 +12,21 @@ struct AuthService: Sendable {
   let sessions: Sessions
   let tokens: AccessTokens
   let secrets: ServiceSecrets
+  let singleSignOn: SingleSignOn
   let limiter: SignInLimiter
   let logger: Logger
   let now: @Sendable () -> UnixMilliseconds
 
   init(
     users: UserStore, passwords: Passwords, sessions: Sessions, tokens: AccessTokens, secrets: ServiceSecrets,
-    logger: Logger, now: @escaping @Sendable () -> UnixMilliseconds = SystemTime.now
+    singleSignOn: SingleSignOn, logger: Logger, now: @escaping @Sendable () -> UnixMilliseconds = SystemTime.now
   ) {
     self.users = users
     self.passwords = passwords
     self.sessions = sessions
     self.tokens = tokens
     self.secrets = secrets
+    self.singleSignOn = singleSignOn
     self.logger = logger
     self.now = now
     limiter = SignInLimiter(now: now)
@@ -37,6 +39,13 @@ struct AuthService: Sendable {
     router.handle(Auth.getKeys) { (_, _) async throws(RPCError) in .with { $0.jwksJSON = tokens.keys.jwksJSON } }
     router.handle(Auth.issueServiceToken) { (request, _) async throws(RPCError) in
       try await issueServiceToken(request)
+    }
+    router.handle(Auth.listIdentityProviders) { (_, _) async throws(RPCError) in singleSignOn.list() }
+    router.handle(Auth.beginSingleSignOn) { (request, _) async throws(RPCError) in
+      try await singleSignOn.begin(request)
+    }
+    router.handle(Auth.completeSingleSignOn) { (request, _) async throws(RPCError) in
+      try await opened(for: try await singleSignOn.complete(request))
     }
     router.handle(Auth.signOut) { (request, context) async throws(RPCError) in
       try await signOut(request, try context.caller)
@@ -71,11 +80,17 @@ struct AuthService: Sendable {
     try limiter.begin(name ?? "")
     var found: UserStore.Found?
     if let name { found = try await users.find(name: name) }
-    guard try await passwords.matches(request.password, found?.user.password), var user = found?.user, let name else {
+    guard try await passwords.matches(request.password, found?.user.password), let user = found?.user, let name else {
       logger.notice("sign-in refused", metadata: ["user_name": .string(name ?? "(invalid)")])
       throw Self.wrongPassword
     }
     limiter.succeeded(name)
+    return try await opened(for: user)
+  }
+
+  /// A session for somebody who has shown who they are.
+  private func opened(for found: StoredUser) async throws(RPCError) -> Session {
+    var user = found
     guard !user.profile.disabled else {
       logger.notice("sign-in of a disabled user refused", metadata: ["user": .string(user.id)])
       throw .told(

@@ -141,3 +141,45 @@ struct StoredSession: Message {
     writer.int64(6, refreshableUntil)
   }
 }
+
+/// A single sign-on under way. It is kept by whoever began it, sealed.
+struct StoredFlow: Message {
+  var providerID = ""
+  /// Comes back from the browser (RFC 6749 section 10.12).
+  var state = ""
+  /// Comes back in the ID token (OpenID Connect Core 1.0 section 3.1.2.1).
+  var nonce = ""
+  /// Proves that the code is ours (RFC 7636).
+  var verifier = ""
+  var redirectURI = ""
+  var expiresAt: Int64 = 0
+  var unknownFields = UnknownFields()
+
+  static let descriptor = MessageDescriptor(
+    "fileferry.auth.StoredFlow",
+    [
+      .init(1, "provider_id", .string), .init(2, "state", .string), .init(3, "nonce", .string),
+      .init(4, "verifier", .string), .init(5, "redirect_uri", .string), .init(6, "expires_at", .int64),
+    ])
+
+  mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: providerID = try reader.string()
+    case 2: state = try reader.string()
+    case 3: nonce = try reader.string()
+    case 4: verifier = try reader.string()
+    case 5: redirectURI = try reader.string()
+    case 6: expiresAt = try reader.int64()
+    default: try reader.skip()
+    }
+  }
+
+  func encode(to writer: inout WireWriter) {
+    writer.string(1, providerID)
+    writer.string(2, state)
+    writer.string(3, nonce)
+    writer.string(4, verifier)
+    writer.string(5, redirectURI)
+    writer.int64(6, expiresAt)
+  }
+}

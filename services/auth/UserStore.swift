@@ -20,6 +20,7 @@ struct UserStore: Sendable {
 
   private static func userKey(_ id: String) -> String { "id/\(id)" }
   private static func nameKey(_ name: String) -> String { "name/\(name)" }
+  private static func identityKey(_ identity: String) -> String { "identity/\(identity)" }
   private static let administratorsKey = "administrators"
 
   struct Found: Sendable {
@@ -38,6 +39,12 @@ struct UserStore: Sendable {
 
   func find(name: String) async throws(RPCError) -> Found? {
     guard let document = try await get(Self.nameKey(name)) else { return nil }
+    return try await find(id: String(decoding: document.body, as: UTF8.self))
+  }
+
+  /// By what an identity provider knows the person as: `SingleSignOn.identity`.
+  func find(identity: String) async throws(RPCError) -> Found? {
+    guard let document = try await get(Self.identityKey(identity)) else { return nil }
     return try await find(id: String(decoding: document.body, as: UTF8.self))
   }
 
@@ -71,15 +78,19 @@ struct UserStore: Sendable {
 
   // MARK: Writing
 
-  /// - Throws: ALREADY_EXISTS if the name is taken.
-  func create(_ user: StoredUser) async throws(RPCError) {
+  /// - Parameter identity: what an identity provider knows the person as.
+  /// - Throws: ALREADY_EXISTS if the name or the identity is taken.
+  func create(_ user: StoredUser, identity: String? = nil) async throws(RPCError) {
     for _ in 0..<Self.maximumAttempts {
       var batch = Batch(partition: Self.partition)
+      if let identity { batch.put(Self.identityKey(identity), Array(user.id.utf8), if: .absent) }
       batch.put(Self.userKey(user.id), user.encodedBytes(), if: .absent)
       batch.put(Self.nameKey(user.profile.userName), Array(user.id.utf8), if: .absent)
       if user.isEnabledAdmin { try await add(user, wasAdmin: false, to: &batch) }
       if try await commit(batch) { return }
-      if try await get(Self.nameKey(user.profile.userName)) != nil {
+      var isTaken = try await get(Self.nameKey(user.profile.userName)) != nil
+      if !isTaken, let identity { isTaken = try await get(Self.identityKey(identity)) != nil }
+      if isTaken {
         throw .told(
           .alreadyExists, "USER_NAME_TAKEN", "There is a user named \(user.profile.userName) already.",
           next: "Choose another user name.", subject: user.profile.userName)

@@ -23,6 +23,8 @@ struct Up: AsyncParsableCommand {
   @Option(help: "debug, info, warning or error.") var logLevel = "info"
   @Option(help: "File with the first administrator's password, instead of a made one that is shown once.")
   var firstAdminPasswordFile: String?
+  @Option(help: "JSON file of the identity providers that people may sign in with (single sign-on).")
+  var identityProviders: String?
   @Option(help: "Mail server for notifications, such as smtp://mail.example.com:25.") var smtpUrl: String?
   @Option(help: "User name at the mail server.") var smtpUser: String?
   @Option(help: "File with the password at the mail server.") var smtpPasswordFile: String?
@@ -97,6 +99,7 @@ struct Up: AsyncParsableCommand {
     case "auth":
       list += ["--service-secrets", folders.secrets]
       add("--first-admin-password-file", firstAdminPasswordFile.map(absolute))
+      add("--identity-providers", identityProviders.map(absolute))
     case "transfer":
       add("--retry-budget-seconds", retryBudgetSeconds.map(String.init))
       for folder in folderRoot { add("--folder-root", absolute(folder)) }

@@ -44,8 +44,10 @@ enum BrowserSession {
   enum CookieKind: String {
     case access = "fileferry_access"
     case refresh = "fileferry_refresh"
+    /// A single sign-on under way.
+    case flow = "fileferry_flow"
 
-    /// The refresh token goes only where sessions are renewed or ended.
+    /// Only the access token goes further than where sessions begin, are renewed or end.
     var path: String { self == .access ? "/api/v1" : "/api/v1/sessions" }
   }
 
@@ -114,6 +116,11 @@ enum BrowserSession {
   /// The same two, ended.
   static func endedCookies(secure: Bool) -> [String] {
     [line(.access, "", maxAge: 0, secure), line(.refresh, "", maxAge: 0, secure)]
+  }
+
+  /// The cookie of a single sign-on under way, until it expires; empty ends it.
+  static func flowCookie(_ flow: String, until: Timestamp?, now: Int64, secure: Bool) -> String {
+    cookie(.flow, flow, until: until ?? Timestamp(), now, secure)
   }
 
   private static func cookie(

@@ -13,6 +13,17 @@ enum Sessions {
     .post(
       "sessions/refresh", "refreshSession", "Renews a session that is not over.", takes: RefreshRequest.self,
       returns: .message(Session.self), isOpen: true, checksChange: false, refresh),
+    .get(
+      "identity-providers", "listIdentityProviders", "Lists the identity providers that one can sign in with.",
+      returns: .message(ListIdentityProvidersResponse.self), isOpen: true, identityProviders),
+    .post(
+      "sessions/sso/begin", "beginSingleSignOn", "Begins a sign-in at an identity provider (OpenID Connect).",
+      takes: BeginSingleSignOnRequest.self, returns: .message(BeginSingleSignOnResponse.self), isOpen: true,
+      checksChange: false, beginSingleSignOn),
+    .post(
+      "sessions/sso", "completeSingleSignOn", "Signs in with what the identity provider sent back.",
+      takes: CompleteSingleSignOnRequest.self, returns: .message(Session.self), isOpen: true, checksChange: false,
+      completeSingleSignOn),
     .delete(
       "sessions/current", "signOut", "Ends the session.", takes: SignOutRequest.self, checksChange: false, signOut),
     .get("me", "whoAmI", "Says who is signed in.", returns: .message(User.self), whoAmI),
@@ -22,6 +33,41 @@ enum Sessions {
     let asBrowser = try isBrowser(call)
     let session = try await call.backends.auth.unary(Auth.signIn, try await call.body(), call.anonymous())
     return try answer(session, call, asBrowser)
+  }
+
+  @Sendable static func identityProviders(_ call: RestCall) async throws -> Response {
+    call.json(
+      try await call.backends.auth.unary(Auth.listIdentityProviders, ListIdentityProvidersRequest(), call.anonymous()))
+  }
+
+  /// A browser keeps the flow in a cookie that no script can read: only the browser that began can complete.
+  @Sendable static func beginSingleSignOn(_ call: RestCall) async throws -> Response {
+    let asBrowser = try isBrowser(call)
+    let begun = try await call.backends.auth.unary(
+      Auth.beginSingleSignOn, try await call.body(), call.anonymous(Patience.outward))
+    guard asBrowser else { return call.json(begun) }
+    var shown = begun
+    shown.flow = ""
+    var response = call.json(shown)
+    response.addCookie(flow(begun.flow, until: begun.expiresAt, call))
+    return response
+  }
+
+  @Sendable static func completeSingleSignOn(_ call: RestCall) async throws -> Response {
+    let asBrowser = try isBrowser(call)
+    var request: CompleteSingleSignOnRequest = try await call.body()
+    if asBrowser { request.flow = BrowserSession.cookie(.flow, in: call.request.headers) ?? "" }
+    let session = try await call.backends.auth.unary(
+      Auth.completeSingleSignOn, request, call.anonymous(Patience.outward))
+    var response = try answer(session, call, asBrowser)
+    if asBrowser { response.addCookie(flow("", until: nil, call)) }
+    return response
+  }
+
+  private static func flow(_ flow: String, until: Timestamp?, _ call: RestCall) -> String {
+    BrowserSession.flowCookie(
+      flow, until: until, now: Int64(Date().timeIntervalSince1970),
+      secure: BrowserSession.isSecure(call.request.headers))
   }
 
   @Sendable static func refresh(_ call: RestCall) async throws -> Response {
@@ -88,4 +134,5 @@ enum Sessions {
 extension Response {
   /// Each cookie is a header of its own (RFC 6265 section 3).
   mutating func setCookies(_ lines: [String]) { headers[values: .setCookie] = lines }
+  mutating func addCookie(_ line: String) { headers[values: .setCookie].append(line) }
 }

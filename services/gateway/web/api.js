@@ -89,6 +89,29 @@ export async function signIn(userName, password) {
   return session.user;
 }
 
+/** Goes to an identity provider's own sign-in page, which sends the browser back here with a code. */
+export async function beginSingleSignOn(providerId) {
+  const begun = await send("POST", "sessions/sso/begin", { body: { providerId, redirectUri: here() } });
+  location.assign(begun.authorizationUrl);
+}
+
+const here = () => location.origin + location.pathname;
+
+/** What an identity provider sent the browser back with, taken out of the address; null if it did not. */
+export function takeSingleSignOn() {
+  const search = new URLSearchParams(location.search);
+  if (!search.has("state") || !(search.has("code") || search.has("error"))) return null;
+  history.replaceState(null, "", here() + location.hash);
+  return { state: search.get("state"), code: search.get("code") ?? "", error: search.get("error") ?? "",
+    errorDescription: search.get("error_description") ?? "" };
+}
+
+export async function completeSingleSignOn(answer) {
+  return (await send("POST", "sessions/sso", { body: answer })).user;
+}
+
+export const identityProviders = async () => (await send("GET", "identity-providers")).providers ?? [];
+
 export const signOut = () => api("DELETE", "sessions/current");
 
 /** "a?b=c" with what is empty left out. */

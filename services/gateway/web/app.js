@@ -1,6 +1,6 @@
 // The page's frame: who is signed in, which page the hash names, and the top bar. Each page is a function that fills
 // the main element and may return a function to call when the reader leaves it.
-import { get, query, signOut } from "./api.js";
+import { completeSingleSignOn, get, query, signOut, takeSingleSignOn } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { forgetDraft, keepOrder } from "./draft.js";
 import { number } from "./format.js";
@@ -114,7 +114,7 @@ async function signedIn(person) {
   stopWatching = user ? watchNotifications(after) : null;
 }
 
-function signedOut(ended) {
+function signedOut(ended, problem) {
   leave?.();
   leave = null;
   stopWatching?.();
@@ -123,7 +123,7 @@ function signedOut(ended) {
   keepOrder(null);  // whoever signs in next gets nobody's password
   showBar();
   document.title = `${text.signIn.title} · ${text.app}`;
-  signInPage(main, { ended, onSignedIn: signedIn });
+  signInPage(main, { ended, problem, onSignedIn: signedIn });
 }
 
 async function leaveSession() {
@@ -136,6 +136,10 @@ async function leaveSession() {
 
 async function begin() {
   fill(main, h("p", { class: "empty" }, text.loading));
+  const answer = takeSingleSignOn();
+  if (answer) {
+    try { return signedIn(await completeSingleSignOn(answer)); } catch (error) { return signedOut(false, error); }
+  }
   try {
     signedIn(await get("me"));
   } catch (error) {

@@ -22,7 +22,7 @@ export const text = {
     again: "Try again",
   },
   signIn: { title: "Sign in", lead: "Deliver files from cloud storage to your customers' servers.", user: "User name",
-    password: "Password", go: "Sign in" },
+    password: "Password", go: "Sign in", with: (provider) => `Sign in with ${provider}`, or: "or with a password" },
   home: {
     title: (name) => name ? `Hello, ${name}` : "Overview",
     lead: "Every delivery has a ticket, an audit trail and a signed proof.",
