@@ -92,16 +92,20 @@ export async function signIn(userName, password) {
 /** Goes to an identity provider's own sign-in page, which sends the browser back here with a code. */
 export async function beginSingleSignOn(providerId) {
   const begun = await send("POST", "sessions/sso/begin", { body: { providerId, redirectUri: here() } });
+  sessionStorage.setItem(placeKey, location.hash);
   location.assign(begun.authorizationUrl);
 }
 
+const placeKey = "fileferry.signOn";
 const here = () => location.origin + location.pathname;
 
 /** What an identity provider sent the browser back with, taken out of the address; null if it did not. */
 export function takeSingleSignOn() {
   const search = new URLSearchParams(location.search);
   if (!search.has("state") || !(search.has("code") || search.has("error"))) return null;
-  history.replaceState(null, "", here() + location.hash);
+  // To where the reader wanted to go before.
+  history.replaceState(null, "", here() + (sessionStorage.getItem(placeKey) ?? ""));
+  sessionStorage.removeItem(placeKey);
   return { state: search.get("state"), code: search.get("code") ?? "", error: search.get("error") ?? "",
     errorDescription: search.get("error_description") ?? "" };
 }
