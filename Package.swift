@@ -128,7 +128,8 @@ let package = Package(
       ],
       path: "services/gateway", resources: [.copy("web")], linkerSettings: slim),
     .executableTarget(
-      name: "FerryCommand", dependencies: ["FerryAPI", "RPC", crypto, logging, arguments, nioPosix], path: "services/ferry",
+      name: "FerryCommand", dependencies: ["FerryAPI", "RPC", crypto, logging, arguments, nioCore, nioPosix],
+      path: "services/ferry",
       linkerSettings: slim),
 
     // Tests: one folder a library or service; Tests/Peers holds other people's clients and servers.

@@ -1,6 +1,8 @@
 """Signing in with a company's own account: once set up as AWS IAM Identity Center and once as Entra ID, at a real OpenID provider's
 program, by a program over REST and by a person in Chromium."""
 import json
+import os
+import subprocess
 import urllib.parse
 
 import pytest
@@ -115,6 +117,44 @@ def test_a_provider_that_is_away_is_told(api, system, providers, start_system, t
                            json={"providerId": "away", "redirectUri": ELSEWHERE})
     assert answer.status_code == 503 and "away can't be asked" in answer.json()["detail"]
     other.stop()
+
+
+# ---- On the command line
+
+
+def open_address(system, home, *options: str) -> tuple[subprocess.Popen, str]:
+    """`ferry login --sso`, and the address that it asks to be opened."""
+    process = subprocess.Popen(
+        [system.binaries / "ferry", "login", "--sso", "aws", *options], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, FERRY_SERVER=system.address(), FERRY_HOME=str(home)))
+    assert process.stderr.readline().startswith("Open this address in a browser")
+    return process, process.stderr.readline().strip()
+
+
+def test_the_command_line_signs_in_through_a_browser(system, tmp_path):
+    process, address = open_address(system, tmp_path, "--json")
+    back = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)["redirect_uri"][0]
+    assert requests.get(back + "favicon.ico").status_code == 404
+    answer = requests.post(address, data={"sub": "ada"})
+    assert answer.status_code == 200 and "close this window" in answer.text
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and json.loads(said)["person"]["name"] == "Ada Lovelace"
+    shown = system.ferry("whoami", home=tmp_path)
+    assert "Ada Lovelace" in shown.stdout
+    with pytest.raises(requests.ConnectionError):
+        requests.get(back)
+
+
+def test_a_refusal_at_the_provider_ends_the_command(system, tmp_path):
+    process, address = open_address(system, tmp_path)
+    asked = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)
+    requests.get(asked["redirect_uri"][0], params={"error": "access_denied", "state": asked["state"][0]})
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 3 and "AWS did not let you in: access_denied." in said and "Next:" in said
+    unknown = system.ferry("login", "--sso", "nobody", home=tmp_path)
+    assert unknown.returncode == 1 and "Next: Use one of aws, microsoft." in unknown.stderr
+    both = system.ferry("login", "--sso", "aws", "--user", "ada", home=tmp_path)
+    assert both.returncode != 0 and "--user NAME, or --sso PROVIDER" in both.stderr
 
 
 # ---- In a browser

@@ -81,6 +81,37 @@ struct Server {
     return session
   }
 
+  /// Signs in with a company's own account.
+  /// - Parameter show: tells the person the address to open.
+  func signIn(provider: String, show: (String) -> Void) async throws -> Session {
+    let auth = Auth.Client(channel)
+    let back = try await BrowserReturn.listen()
+    do {
+      let begun = try await auth.beginSingleSignOn(
+        .with {
+          $0.providerID = provider
+          $0.redirectURI = back.redirectURI
+        }, .timeout(Self.callTimeout))
+      show(begun.authorizationURL)
+      let left = (begun.expiresAt?.seconds ?? 0) - Int64(time(nil))
+      let parameters = try await back.parameters(within: .seconds(max(1, left)))
+      let session = try await auth.completeSingleSignOn(
+        .with {
+          $0.flow = begun.flow
+          $0.state = parameters["state"] ?? ""
+          $0.code = parameters["code"] ?? ""
+          $0.error = parameters["error"] ?? ""
+          $0.errorDescription = parameters["error_description"] ?? ""
+        }, .timeout(Self.callTimeout))
+      await back.close()
+      try store.save(session, server: address)
+      return session
+    } catch {
+      await back.close()
+      throw error
+    }
+  }
+
   func signOut() async throws {
     let session = try await store.withSession { _ in nil }
     _ = try await Auth.Client(channel).signOut(.with { $0.refreshToken = session.refreshToken }, signedIn())

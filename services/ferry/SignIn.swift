@@ -57,21 +57,46 @@ enum Secret {
 
 struct Login: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Signs in and keeps the session.", discussion: "Example: ferry login --user ada")
+    abstract: "Signs in and keeps the session.",
+    discussion: """
+      Example: ferry login --user ada
+      With your company's account, in a browser on this machine: ferry login --sso microsoft
+      """)
 
   @OptionGroup var options: ServerOptions
-  @Option(help: "User name.") var user: String
+  @Option(help: "User name.") var user: String?
   @Option(help: "File that holds the password; '-' for standard input. Default: FERRY_PASSWORD, else it is asked for.")
   var passwordFile: String?
+  @Option(help: "Identity provider to sign in with, in a browser on this machine: its id, such as aws or microsoft.")
+  var sso: String?
+
+  func validate() throws {
+    guard (user == nil) != (sso == nil) else {
+      throw ValidationError("Say who signs in: --user NAME, or --sso PROVIDER for your company's account.")
+    }
+    guard sso == nil || passwordFile == nil else { throw ValidationError("--sso takes no password.") }
+  }
 
   func run() async throws {
-    let password = try Secret.password(file: passwordFile, environment: "FERRY_PASSWORD", prompt: "Password of \(user):")
+    var password = ""
+    if let user {
+      password = try Secret.password(file: passwordFile, environment: "FERRY_PASSWORD", prompt: "Password of \(user):")
+    }
     try await Server.run(options) { server in
-      let session = try await server.signIn(user: user, password: password)
+      let session: Session
+      if let sso {
+        session = try await server.signIn(provider: sso) { address in
+          // Not on standard output, which is another program's with --json.
+          printError("Open this address in a browser on this machine, and sign in there:")
+          printError(address)
+        }
+      } else {
+        session = try await server.signIn(user: user ?? "", password: password)
+      }
       if options.json {
         print(session.user?.jsonString() ?? "{}")
       } else {
-        print("Signed in to \(server.address) as \(session.user?.userName ?? user).")
+        print("Signed in to \(server.address) as \(session.user?.userName ?? "").")
       }
     }
   }
