@@ -3,6 +3,7 @@ destination tested and its key pinned, the dry run, the confirmation in the clou
 the delivery with its eight states, paused and resumed, the receipt, and the session that ends by itself. A reload, the way back
 and a lost connection lose nothing. Each page's picture is in .build/screenshots."""
 import dataclasses
+import re
 import uuid
 
 import pytest
@@ -297,6 +298,56 @@ def test_who_signs_in_next_finds_nothing_of_the_one_before(page, sshd, inbox, so
     expect(page.get_by_label("Title (optional)")).to_have_value("")
     expect(page.get_by_role("textbox", name="Private key (OpenSSH or PEM)", include_hidden=True)).to_have_value("")
     expect(page.get_by_role("textbox", name="Host", exact=True, include_hidden=True)).to_have_value("")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [WAYS[0], WAYS[2]], ids=str, indirect=True)
+def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
+    """A pattern, what it leaves out, and how the files are named: kept over a reload, told before the start, and done."""
+    hand = Hand(page, page.way.by_keyboard)
+    sign_in(page, hand)
+    fill_in(page, hand, ("default", "samples", f"{samples.SMALL_PREFIX}**/*.csv"), sshd, sshd.port, inbox)
+    expect(page.get_by_text(f"pattern {samples.SMALL_PREFIX}**/*.csv")).to_be_visible()
+    hand.press(page.locator("summary", has_text="More options"))
+    hand.type(page.get_by_label("Leave out"), "*space*\n*star*")
+    hand.type(page.get_by_label("Names there"), "{index}-{name}")
+    hand.pick(page.get_by_role("radio", name="All files into one"))
+    hand.pick(page.get_by_role("radio", name="Capital"))
+    sidecar = page.get_by_label("Put a .sha256 file beside each")
+    if page.way.by_keyboard:
+        hand.reach(sidecar)
+        page.keyboard.press("Space")
+    else:
+        sidecar.check()
+    hand.type(page.get_by_label("Permissions"), "9")
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_text("Three digits from 0 to 7, such as 640.")).to_be_visible()
+    hand.type(page.get_by_label("Permissions"), "640")
+    look(page, "3-options")
+    page.reload()
+    expect(page.get_by_text(f"pattern {samples.SMALL_PREFIX}**/*.csv")).to_be_visible()
+    expect(page.get_by_label("Leave out")).to_have_value("*space*\n*star*")
+    expect(sidecar).to_be_checked()
+    type_secret(page, hand, sshd)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    for told in ["*space*, *star*", "All files into one", "{index}-{name}", "Capital", "0640", "Put a .sha256 file beside each"]:
+        expect(page.get_by_text(told, exact=True)).to_be_visible()
+    look(page, "5-confirm-options")
+    hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
+    hand.press(page.get_by_role("button", name="Go on to the delivery"))
+    expect(page.get_by_role("link", name="Download signed proof")).to_be_visible(timeout=60_000)
+    chosen = {key: data for key, data in samples.small().items()
+              if key.endswith(".csv") and "space" not in key.rsplit("/")[-1] and "star" not in key.rsplit("/")[-1]}
+    came = {path.name: path.read_bytes() for path in inbox.iterdir()}
+    files = {name: data for name, data in came.items() if not name.endswith(".sha256")}
+    assert len(chosen) > 10 and len(came) == 2 * len(files)
+    assert sorted(files.values()) == sorted(chosen.values())
+    assert all(re.fullmatch(r"\d+-.+\.CSV", name) for name in files), sorted(files)
+    assert {path.stat().st_mode & 0o777 for path in inbox.iterdir() if path.name in files} == {0o640}
+    # The day's bar on the overview.
+    page.goto("/#/")
+    expect(page.get_by_role("img", name=re.compile(r"[1-9]\d* delivered"))).to_be_visible()
+    look(page, "2-week")
 
 
 @pytest.mark.slow

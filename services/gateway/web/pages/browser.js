@@ -8,7 +8,9 @@ import { errorBox } from "./parts.js";
 
 const pageSize = 200;
 
-/** `state` holds connection, bucket, prefix and `selections` (values; a prefix ends in "/"); `onChange` follows it. */
+/**
+ * `state` holds connection, bucket, prefix, `selections` (values; a prefix ends in "/") and `patterns`; `onChange` follows it.
+ */
 export function objectBrowser(state, onChange) {
   const crumbs = h("div", { class: "crumbs" });
   const entries = h("ul", { class: "entries" });
@@ -16,6 +18,9 @@ export function objectBrowser(state, onChange) {
   const chips = h("ul", { class: "chips", "aria-live": "polite" });
   const summary = h("p", { class: "small soft gap" });
   const typed = h("input", { spellcheck: "false", autocapitalize: "none" });
+  const isPattern = h("input", { type: "checkbox" });
+  // A key may hold these characters, too: the reader has the last word.
+  typed.addEventListener("input", () => { isPattern.checked = /[*?]/.test(typed.value); });
   typed.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -26,13 +31,16 @@ export function objectBrowser(state, onChange) {
   const element = h("div", {}, h("div", { class: "browser" }, crumbs, entries, foot),
     h("div", { class: "row gap" }, h("div", { class: "grow" },
       field(text.start.filter, typed, { hint: text.start.filterHint })),
-      button(text.start.add, addTyped)), chips, summary);
+      button(text.start.add, addTyped)), h("label", { class: "check small" }, isPattern, text.start.pattern), chips,
+      summary);
 
   function addTyped() {
     const value = typed.value.trim();
     if (!value) return typed.focus();
-    choose(value, true);
+    if (isPattern.checked) choosePattern(value, true);
+    else choose(value, true);
     typed.value = "";
+    isPattern.checked = false;
   }
 
   function choose(value, chosen) {
@@ -43,11 +51,20 @@ export function objectBrowser(state, onChange) {
     onChange();
   }
 
+  function choosePattern(value, chosen) {
+    state.patterns = state.patterns.filter((one) => one !== value);
+    if (chosen) state.patterns.push(value);
+    showChips();
+    onChange();
+  }
+
+  const chip = (label, drop) => h("li", {}, h("span", {}, label),
+    button("×", drop, { class: "plain", "aria-label": text.start.dropped(label) }));
+
   function showChips() {
-    fill(chips, state.selections.map((value) => h("li", {}, h("span", {}, value || text.start.whole),
-      button("×", () => choose(value, false), { class: "plain",
-        "aria-label": text.start.dropped(value || text.start.whole) }))));
-    summary.textContent = text.start.chosen(state.selections.length);
+    fill(chips, state.selections.map((value) => chip(value || text.start.whole, () => choose(value, false))),
+      state.patterns.map((value) => chip(text.start.patternChip(value), () => choosePattern(value, false))));
+    summary.textContent = text.start.chosen(state.selections.length + state.patterns.length);
   }
 
   function openFolder(prefix) {

@@ -6,6 +6,7 @@ import { forgetDraft, keptOrder } from "../draft.js";
 import { enumWord } from "../format.js";
 import { text } from "../text.js";
 import { countdown } from "./countdown.js";
+import { optionsInWords } from "./options.js";
 import { errorBox, facts, heading } from "./parts.js";
 
 const words = text.confirm;
@@ -25,7 +26,8 @@ export function confirmPage(root, { go }) {
   if (!order) return go("#/new");
   const { request } = order.body;
   const message = h("div", {});
-  const chosen = request.source.selections.map((one) => one.value || text.start.whole);
+  const chosen = request.source.selections.map((one) => one.kind === "SELECTION_KIND_GLOB"
+    ? text.start.patternChip(one.value) : one.value || text.start.whole);
   fill(root, heading(words.title, words.lead(words.clouds[order.provider] ?? words.other)),
     h("section", { class: "card" }, h("h2", {}, words.where), facts([
       [text.delivery.destination, order.where.url || order.where.name], [words.folder, request.path],
@@ -34,7 +36,8 @@ export function confirmPage(root, { go }) {
       [text.delivery.source, `${request.source.connection} / ${request.source.bucket}`],
       [text.delivery.files, chosen.join(", ")], [text.delivery.group, request.assignmentGroup],
       [text.delivery.env, text.start.environments[enumWord("ENVIRONMENT_", request.environment)]],
-      [text.delivery.priority, text.start.priorities[enumWord("PRIORITY_", request.priority)]]])),
+      [text.delivery.priority, text.start.priorities[enumWord("PRIORITY_", request.priority)]],
+      ...optionsInWords(request)])),
     message, h("div", { class: "row" }, button(words.go, confirm, { class: "main" }),
       button(text.back, () => history.back())));
 

@@ -10,6 +10,9 @@ const refreshAfter = 10000;  // milliseconds
 export function homePage(root) {
   let timer = null;
   let left = false;
+  const week = h("div", {});
+  // Beside the page, not before it: the first page is small.
+  import("./week.js").then(({ weekChart }) => { if (!left) fill(week, weekChart()); }, () => {});
   fill(root, h("p", { class: "empty" }, text.loading));
   load();
 
@@ -34,7 +37,7 @@ export function homePage(root) {
       section(text.home.running, dashboard.running, text.home.nothingRunning),
       section(text.home.recent, dashboard.recent, text.home.nothingRecent,
         h("p", { class: "gap small" }, h("a", { href: "#/deliveries" }, text.home.all))),
-      system ? services(system) : null);
+      week, system ? services(system) : null);
   }
 
   return () => {

@@ -6,6 +6,7 @@ import { keepOrder, keptOrder, loadDraft, saveDraft } from "../draft.js";
 import { text } from "../text.js";
 import { objectBrowser } from "./browser.js";
 import { destinationPart } from "./destination.js";
+import { optionsPart } from "./options.js";
 import { errorBox, heading } from "./parts.js";
 import { planView } from "./plan.js";
 
@@ -19,7 +20,7 @@ export function startPage(root, { params: asked, go }) {
   const params = asked.size ? asked : new URLSearchParams(draft.place ?? "");
   const state = { connection: params.get("connection") ?? "", bucket: params.get("bucket") ?? "",
     prefix: params.get("prefix") ?? "",
-    selections: params.getAll("file") };
+    selections: params.getAll("file"), patterns: params.getAll("pattern") };
   let environment = draft.environment ?? "DEV";
   const providers = {};  // by connection
   let key = idempotencyKey();
@@ -31,19 +32,19 @@ export function startPage(root, { params: asked, go }) {
   const filesWrong = h("p", { class: "wrong", role: "alert", hidden: true }, words.needs.files);
   const group = h("input", { value: draft.group ?? localStorage.getItem(groupKey) ?? "", autocomplete: "off" });
   const priority = select(Object.entries(words.priorities), draft.priority ?? "NORMAL");
-  const conflict = select(Object.entries(words.conflicts), draft.conflict ?? "OVERWRITE");
+  const options = optionsPart(draft.options);
   const title = h("input", { autocomplete: "off", value: draft.title ?? "" });
   const description = h("textarea", { rows: 3 });
   description.value = draft.description ?? "";
   const target = destinationPart(draft.destination, keptOrder()?.body.credentials);
   const outcome = h("div", { "aria-live": "polite" });
   connection.addEventListener("change", () => {
-    Object.assign(state, { connection: connection.value, bucket: "", prefix: "", selections: [] });
+    Object.assign(state, { connection: connection.value, bucket: "", prefix: "", selections: [], patterns: [] });
     keepPlace();
     loadBuckets();
   });
   bucket.addEventListener("change", () => {
-    Object.assign(state, { bucket: bucket.value, prefix: "", selections: [] });
+    Object.assign(state, { bucket: bucket.value, prefix: "", selections: [], patterns: [] });
     keepPlace();
     showBrowser();
   });
@@ -57,16 +58,15 @@ export function startPage(root, { params: asked, go }) {
       h("div", { class: "wide" }, choices(words.environment, Object.entries(words.environments), environment,
         (value) => { environment = value; })),
       field(words.group, group, { hint: words.groupHint }), field(words.priority, priority),
-        field(words.conflict, conflict),
       field(words.ticketTitle, title, { hint: words.written, wide: true }),
         field(words.description, description, { hint: words.written, wide: true }))),
-    outcome, h("div", { class: "row" }, button(words.go, start, { class: "main" }), button(words.plan, plan)));
+    options.element, outcome, h("div", { class: "row" }, button(words.go, start, { class: "main" }), button(words.plan, plan)));
   for (const kind of ["input", "change", "click"]) root.addEventListener(kind, keepDraft);
   loadConnections();
   return () => { for (const kind of ["input", "change", "click"]) root.removeEventListener(kind, keepDraft); };
 
   function keepDraft() {
-    saveDraft({ environment, group: group.value, priority: priority.value, conflict: conflict.value, title: title.value,
+    saveDraft({ environment, group: group.value, priority: priority.value, options: options.draft(), title: title.value,
       description: description.value, destination: target.draft(), place: place().toString() });
   }
 
@@ -74,6 +74,7 @@ export function startPage(root, { params: asked, go }) {
     const search = new URLSearchParams();
     for (const name of ["connection", "bucket", "prefix"]) if (state[name]) search.set(name, state[name]);
     for (const one of state.selections.slice(0, selectionsInHash)) search.append("file", one);
+    for (const one of state.patterns.slice(0, selectionsInHash)) search.append("pattern", one);
     return search;
   }
 
@@ -92,7 +93,7 @@ export function startPage(root, { params: asked, go }) {
       fill(connection, names.map((name) => h("option", { value: name }, name)));
       if (!names.includes(state.connection)) {
         const fallback = names.includes("default") ? "default" : names[0];
-        Object.assign(state, { connection: fallback, bucket: "", prefix: "", selections: [] });
+        Object.assign(state, { connection: fallback, bucket: "", prefix: "", selections: [], patterns: [] });
       }
       connection.value = state.connection;
       await loadBuckets();
@@ -135,12 +136,12 @@ export function startPage(root, { params: asked, go }) {
   function body() {
     const selections = state.selections.map((value) => ({
       value, kind: value === "" || value.endsWith("/") ? "SELECTION_KIND_PREFIX" : "SELECTION_KIND_UNSPECIFIED",
-    }));
+    })).concat(state.patterns.map((value) => ({ value, kind: "SELECTION_KIND_GLOB" })));
     const request = {
       assignmentGroup: group.value.trim(), environment: `ENVIRONMENT_${environment}`,
         priority: `PRIORITY_${priority.value}`,
-      source: { connection: state.connection, bucket: state.bucket, selections }, destination: target.destination(),
-      options: { onConflict: `ON_CONFLICT_${conflict.value}` }, title: title.value.trim(),
+      source: { connection: state.connection, bucket: state.bucket, selections, ...options.source() },
+      destination: target.destination(), options: options.request(), title: title.value.trim(),
         description: description.value.trim(),
       path: target.path(),
     };
@@ -152,8 +153,8 @@ export function startPage(root, { params: asked, go }) {
   function complete() {
     const wrong = [];
     if (!state.bucket) wrong.push([bucket, words.needs.bucket]);
-    filesWrong.hidden = !state.bucket || state.selections.length > 0;
-    wrong.push(...target.lacking(false));
+    filesWrong.hidden = !state.bucket || state.selections.length + state.patterns.length > 0;
+    wrong.push(...target.lacking(false), ...options.lacking());
     if (!group.value.trim()) wrong.push([group, words.needs.group]);
     for (const [input, message] of wrong) mark(input, message);
     if (!filesWrong.hidden) filesWrong.scrollIntoView({ block: "center" });
