@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 import samples
 from contract import ROOT
 from ferry_system import ADMIN_PASSWORD
-from test_azure_blob import KEY
+from test_azure_blob import ACCOUNT, KEY
 from test_azure_delivery import azure, connect, container  # noqa: F401  (fixtures)
 
 SCREENSHOTS = ROOT / ".build/screenshots"
@@ -298,6 +298,67 @@ def test_who_signs_in_next_finds_nothing_of_the_one_before(page, sshd, inbox, so
     expect(page.get_by_label("Title (optional)")).to_have_value("")
     expect(page.get_by_role("textbox", name="Private key (OpenSSH or PEM)", include_hidden=True)).to_have_value("")
     expect(page.get_by_role("textbox", name="Host", exact=True, include_hidden=True)).to_have_value("")
+
+
+@pytest.mark.slow
+def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier, request, weed, sshd, inbox):
+    hand = Hand(page, page.way.by_keyboard)
+    name = f"page-{uuid.uuid4().hex[:6]}"
+    sign_in(page, hand)
+    hand.press(page.get_by_role("navigation").get_by_role("link", name="Set-up"))
+    hand.press(page.get_by_role("button", name="Add a connection"))
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text("Letters, digits, - _ and ., and one at least.")).to_be_visible()
+    hand.type(page.get_by_label("Name", exact=True), name)
+    if page.way.cloud == "aws":
+        hand.select(page.get_by_label("Storage", exact=True), "s3")
+        secrets = {"Endpoint": weed.endpoint, "Access key ID": weed.access_key, "Secret access key": weed.secret_key}
+    else:
+        azure = request.getfixturevalue("azure")
+        request.getfixturevalue("container")
+        hand.select(page.get_by_label("Storage", exact=True), "azure")
+        secrets = {"Storage account": ACCOUNT, "Endpoint": azure.endpoint, "Account key": KEY}
+    for label, value in secrets.items():
+        hand.type(page.get_by_role("textbox", name=label, exact=True), value)
+    look(page, "10-new-connection")
+    page.context.set_offline(True)
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
+    page.context.set_offline(False)
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
+    hand.press(page.get_by_role("button", name=f"Try it: {name}"))
+    expect(page.get_by_text(re.compile("The connection works: [1-9]"))).to_be_visible()
+
+    hand.press(page.get_by_role("button", name="Add a destination"))
+    hand.type(page.get_by_label("Name", exact=True), name)
+    for label, value in {"Host": "127.0.0.1", "Port": str(sshd.port), "User name": sshd.user, "Folder": str(inbox)}.items():
+        hand.type(page.get_by_role("textbox", name=label, exact=True), value)
+    hand.pick(page.get_by_role("radio", name="Private key", exact=True))
+    type_secret(page, hand, sshd)
+    hand.press(page.get_by_role("button", name="Test the destination"))
+    hand.press(page.get_by_role("button", name="It is the right key: pin it"))
+    expect(page.get_by_text("Pinned. Only this key will be trusted.")).to_be_visible()
+    look(page, "11-new-destination")
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
+    saved = next(one for one in courier.admin.Transfer.ListDestinations().destinations if one.name == name)
+    assert saved.has_private_key and list(saved.host_keys.fingerprints) == [sshd.fingerprint]
+    hand.press(page.get_by_role("button", name=f"Test it: {name}"))
+    expect(page.get_by_text("The destination works.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name=f"Test it: {name}")).to_be_visible()
+    look(page, "12-set-up")
+    for _ in range(2):  # the connection and the destination
+        hand.press(page.get_by_role("button", name=f"Remove: {name}").first)
+        hand.press(page.get_by_role("button", name="Keep it"))
+        hand.press(page.get_by_role("button", name=f"Remove: {name}").first)
+        expect(page.get_by_text(f"Remove {name}?")).to_be_visible()
+        hand.press(page.get_by_role("button", name="Remove it"))
+        expect(page.get_by_text(f"Remove {name}?")).to_be_hidden()
+    expect(page.get_by_text(name, exact=True)).to_have_count(0)
+    assert name not in [one.name for one in courier.admin.StorageBroker.ListConnections().connections]
+    assert name not in [one.name for one in courier.admin.Transfer.ListDestinations().destinations]
 
 
 @pytest.mark.slow

@@ -28,10 +28,11 @@ const pages = [
   [/^\/tickets$/, ticketsPage, "/tickets"],
   [/^\/tickets\/([^/]+)$/, ticketPage, "/tickets"],
   [/^\/notifications$/, notificationsPage, "/notifications"],
+  [/^\/setup$/, later(() => import("./pages/setup.js"), "setupPage"), "/setup"],
 ];
 const links = [["/", text.nav.home], ["/new", text.nav.start], ["/deliveries", text.nav.deliveries],
   ["/tickets", text.nav.tickets],
-  ["/notifications", text.nav.notifications]];
+  ["/notifications", text.nav.notifications], ["/setup", text.nav.setup]];
 
 let user = null;
 let leave = null;

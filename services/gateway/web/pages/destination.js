@@ -9,11 +9,23 @@ import { errorBox } from "./parts.js";
 const words = text.start;
 const ports = { sftp: 22, ftpes: 21, ftps: 990, ftp: 21 };
 
+/** What a test found: whether it works, and each step. */
+export const testResult = (answer) => [
+  h("div", { class: `note gap ${answer.ok ? "good" : "warn"}` },
+    h("strong", {}, answer.ok ? words.tested : words.notTested)),
+  h("ol", { class: "steps" }, (answer.steps ?? []).map((step) => h("li", { class: step.ok ? "" : "failed" },
+    h("span", { class: "mark", "aria-hidden": "true" }, step.ok ? "✓" : "✕"), h("b", {}, step.name),
+    h("span", { class: "about" }, step.ok ? step.detail : [step.problem?.message || step.detail,
+      step.problem?.nextStep].filter(Boolean).join(" ")),
+    h("span", { class: "soft small right" }, `${(Number(step.durationUs ?? 0) / 1000).toFixed(0)} ms`)))),
+];
+
 /**
- * `draft` is what an earlier `draft()` gave, `credentials` what was typed before, where the page still knows it.
+ * `draft` is what an earlier `draft()` gave, `credentials` what was typed before, where the page still knows it. With `isNew`
+ * there is no choice among the saved ones: it is to become one.
  */
-export function destinationPart(draft = {}, credentials = null) {
-  let kind = draft.kind ?? "saved";
+export function destinationPart(draft = {}, credentials = null, { isNew = false, title = words.where } = {}) {
+  let kind = isNew ? "own" : draft.kind ?? "saved";
   let saved = [];
   const choice = select([["", words.chooseSaved]], "");
   const plain = { spellcheck: "false", autocapitalize: "none" };
@@ -45,12 +57,12 @@ export function destinationPart(draft = {}, credentials = null) {
     plainNote.hidden = chosen !== "ftp";
     result.replaceChildren();
   });
-  const element = h("fieldset", { class: "card" }, h("legend", {}, words.where), kindSlot, savedPart, ownPart,
+  const element = h("fieldset", { class: "card" }, h("legend", {}, title), kindSlot, savedPart, ownPart,
     h("div", { class: "row gap" }, button(words.test, test)), result);
   keyField.hidden = chosen === "ftp";
   plainNote.hidden = chosen !== "ftp";
   setKind(kind);
-  load();
+  if (!isNew) load();
 
   async function load() {
     try {
@@ -66,7 +78,7 @@ export function destinationPart(draft = {}, credentials = null) {
     kind = value;
     savedPart.hidden = kind !== "saved";
     ownPart.hidden = kind !== "own";
-    fill(kindSlot, choices(words.kind, [["saved", words.saved], ["own", words.spelled]], kind, (picked) => {
+    if (!isNew) fill(kindSlot, choices(words.kind, [["saved", words.saved], ["own", words.spelled]], kind, (picked) => {
       setKind(picked);
       kindSlot.querySelector(`[value="${picked}"]`).focus();
     }));
@@ -114,20 +126,10 @@ export function destinationPart(draft = {}, credentials = null) {
     try {
       const answer = await post("destinations:test", kind === "saved" ? { destination: destination() }
         : { destination: destination(), credentials: secrets.value() });
-      fill(result, outcome(answer), stepList(answer.steps ?? []), keyPart(answer.hostKey));
+      fill(result, testResult(answer), keyPart(answer.hostKey));
       announce(answer.ok ? words.tested : words.notTested);
     } catch (error) { fill(result, errorBox(error)); }
   }
-
-  const outcome = (answer) => h("div", { class: `note gap ${answer.ok ? "good" : "warn"}` },
-    h("strong", {}, answer.ok ? words.tested : words.notTested));
-
-  const stepList = (steps) => h("ol", { class: "steps" },
-    steps.map((step) => h("li", { class: step.ok ? "" : "failed" },
-    h("span", { class: "mark", "aria-hidden": "true" }, step.ok ? "✓" : "✕"), h("b", {}, step.name),
-    h("span", { class: "about" }, step.ok ? step.detail : [step.problem?.message || step.detail,
-      step.problem?.nextStep].filter(Boolean).join(" ")),
-    h("span", { class: "soft small right" }, `${(Number(step.durationUs ?? 0) / 1000).toFixed(0)} ms`))));
 
   function keyPart(shown) {
     if (!shown || kind === "saved") return null;
