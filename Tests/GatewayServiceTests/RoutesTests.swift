@@ -105,7 +105,8 @@ import Testing
     #expect(
       Set(names) == [
         "POST sessions", "POST sessions/refresh", "POST sessions/sso/begin", "POST sessions/sso",
-        "GET identity-providers", "DELETE sessions/current", "GET me", "GET dashboard", "GET system",
+        "GET identity-providers", "DELETE sessions/current", "GET me", "POST me/password", "GET users",
+        "POST users", "PATCH users/{id}", "GET dashboard", "GET system",
         "GET providers", "GET connections", "GET connections/{name}", "PUT connections/{name}",
         "DELETE connections/{name}", "GET connections/{name}/buckets",
         "GET connections/{name}/buckets/{bucket}/objects",

@@ -81,16 +81,28 @@ import Testing
     let (streams, opened, total) = (EventStreams(), Opened(), Int64(SharedWatch.keptEvents) * 3)
     // Only a cancelled sleep throws.
     let goesOn = Task { _ = try? await Task.sleep(for: .seconds(50)) }
+    // The first stream sends an event whenever the test says so, those opened later all that they have.
+    let steps = AsyncStream.makeStream(of: Void.self)
     let source = EventSource("test") { (watch, after, _) async throws(RPCError) in
-      opened.count.withLock { $0 += 1 }
-      for sequence in (after + 1)..<(total + 1) { guard await watch.put(event(sequence)) else { return } }
+      let isFirst = opened.count.withLock { count in
+        count += 1
+        return count == 1
+      }
+      var step = steps.stream.makeAsyncIterator()
+      for sequence in (after + 1)..<(total + 1) {
+        if isFirst { _ = await step.next() }
+        guard await watch.put(event(sequence)) else { return }
+      }
       // All is told, and the stream stays open until the last event comes.
       await goesOn.value
       _ = await watch.put(event(total + 1))
     }
     let fast = try EventReader(streams, source, after: 0)
     let slow = try EventReader(streams, source, after: 0)
-    for sequence in 1...total { #expect(await fast.next().map { String(buffer: $0) } == "\(sequence)") }
+    for sequence in 1...total {
+      steps.continuation.yield()
+      #expect(await fast.next().map { String(buffer: $0) } == "\(sequence)")
+    }
     #expect(opened.count.withLock { $0 } == 1)
     for sequence in 1...total { #expect(await slow.next().map { String(buffer: $0) } == "\(sequence)") }
     #expect(opened.count.withLock { $0 } == 2)

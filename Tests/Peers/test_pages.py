@@ -6,12 +6,13 @@ import dataclasses
 import re
 import uuid
 
+import grpc
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 import samples
-from contract import ROOT
+from contract import ROOT, api
 from ferry_system import ADMIN_PASSWORD
 from test_azure_blob import ACCOUNT, KEY
 from test_azure_delivery import azure, connect, container  # noqa: F401  (fixtures)
@@ -359,6 +360,53 @@ def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier
     expect(page.get_by_text(name, exact=True)).to_have_count(0)
     assert name not in [one.name for one in courier.admin.StorageBroker.ListConnections().connections]
     assert name not in [one.name for one in courier.admin.Transfer.ListDestinations().destinations]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WAYS[1:], ids=str, indirect=True)
+def test_people_are_added_changed_and_kept_out(page, courier):
+    hand = Hand(page, page.way.by_keyboard)
+    name, password = f"grace-{uuid.uuid4().hex[:6]}", "long enough to be safe"
+    sign_in(page, hand)
+    hand.press(page.get_by_role("navigation").get_by_role("link", name="Set-up"))
+    hand.press(page.get_by_role("button", name="Add a person"))
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text("Say the user name.")).to_be_visible()
+    for label, value in {"User name": name, "Full name": "Grace Hopper", "First password": "short"}.items():
+        hand.type(page.get_by_label(label, exact=True), value)
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_role("alert").filter(has_text="password")).to_be_visible()
+    hand.type(page.get_by_label("First password", exact=True), password)
+    look(page, "13-new-person")
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
+    hand.press(page.get_by_role("button", name=f"Change: {name}"))
+    auditor = page.get_by_label("Auditor", exact=True)
+    if page.way.by_keyboard:
+        hand.reach(auditor)
+        page.keyboard.press("Space")
+    else:
+        auditor.check()
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text("Requester, Auditor")).to_be_visible()
+    person = courier.system.client(name, password)
+    assert list(person.Auth.WhoAmI().roles) == [api.ROLE_REQUESTER, api.ROLE_AUDITOR]
+    hand.press(page.get_by_role("button", name=f"Change: {name}"))
+    out = page.get_by_label("Keep this person out")
+    if page.way.by_keyboard:
+        hand.reach(out)
+        page.keyboard.press("Space")
+    else:
+        out.check()
+    hand.press(page.get_by_role("button", name="Save", exact=True))
+    expect(page.get_by_text("Kept out", exact=True)).to_be_visible()
+    look(page, "14-people")
+    with pytest.raises(grpc.RpcError, match="This user is disabled"):
+        courier.system.anonymous().Auth.SignIn(user_name=name, password=password)
+    # Nobody else's affair: who is no administrator is not shown the people, and refused by the service.
+    other = courier.system.make_user(f"clerk-{uuid.uuid4().hex[:6]}", "operator")
+    refused = page.request.get("/api/v1/users", headers={"Authorization": f"Bearer {other.token()}"})
+    assert refused.status == 403
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import urllib.parse
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider
-from test_pages import CHROMIUM, SCREENSHOTS
+from test_pages import SCREENSHOTS, browser  # noqa: F401  (a fixture)
 
 # The provider's program uses what its own libraries will drop one day.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -158,15 +158,6 @@ def test_a_refusal_at_the_provider_ends_the_command(system, tmp_path):
 
 
 # ---- In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[1280, 360])

@@ -207,19 +207,8 @@ struct AuthService: Sendable {
     let roles = try UserRules.checkedRoles(request.roles)
     try Passwords.checkRules(request.password)
     let hash = try await passwords.hash(request.password)
-    let user = StoredUser.with {
-      $0.user = .with {
-        $0.person = .with {
-          $0.id = RandomID.make(prefix: "usr_")
-          $0.name = name
-          $0.email = email
-        }
-        $0.userName = userName
-        $0.roles = roles
-        $0.createdAt = Timestamp(unixMilliseconds: now())
-      }
-      $0.password = hash
-    }
+    var user = StoredUser.new(userName, name: name, email: email, roles: roles, at: now())
+    user.password = hash
     try await users.create(user)
     logger.notice(
       "user made",

@@ -20,18 +20,8 @@ struct FirstAdministrator: Sendable {
     if try await users.hasAdministrators() { return nil }
     let password = try password(from: passwordFile)
     let hash = try await passwords.hash(password)
-    let user = StoredUser.with {
-      $0.user = .with {
-        $0.person = .with {
-          $0.id = RandomID.make(prefix: "usr_")
-          $0.name = "Administrator"
-        }
-        $0.userName = Self.userName
-        $0.roles = [.admin]
-        $0.createdAt = Timestamp(unixMilliseconds: now())
-      }
-      $0.password = hash
-    }
+    var user = StoredUser.new(Self.userName, name: "Administrator", roles: [.admin], at: now())
+    user.password = hash
     guard try await users.createFirst(user) else { return nil }
     logger?.notice("the first administrator was made", metadata: ["user": .string(user.id)])
     return sentence("First administrator", password, isGiven: passwordFile != nil)

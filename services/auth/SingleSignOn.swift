@@ -155,17 +155,7 @@ struct SingleSignOn: Sendable {
   ) async throws(RPCError) -> StoredUser {
     let wanted = [claims.text("preferred_username"), email].lazy.compactMap(UserRules.userName).first
     let base = wanted ?? "\(settings.id)-\(identity.prefix(12))"
-    let user = StoredUser.with {
-      $0.user = .with {
-        $0.person = .with {
-          $0.id = RandomID.make(prefix: "usr_")
-          $0.name = name
-          $0.email = email
-        }
-        $0.roles = roles
-        $0.createdAt = Timestamp(unixMilliseconds: now())
-      }
-    }
+    let user = StoredUser.new(base, name: name, email: email, roles: roles, at: now())
     for attempt in 1...Self.maximumNameAttempts {
       var user = user
       let ending = attempt == 1 ? "" : "-\(attempt)"

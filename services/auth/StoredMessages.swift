@@ -1,6 +1,8 @@
 // What auth keeps in its store: protobuf messages that never leave this service.
+import DocumentStore
 import FerryAPI
 import ProtoWire
+import ServiceKit
 
 /// A password as scrypt left it (RFC 7914), with all that is needed to do it again.
 struct StoredPassword: Message {
@@ -72,6 +74,24 @@ struct StoredUser: Message {
 }
 
 extension StoredUser {
+  /// Somebody who is new here.
+  static func new(
+    _ userName: String, name: String, email: String = "", roles: [Role], at now: UnixMilliseconds
+  ) -> StoredUser {
+    .with {
+      $0.user = .with {
+        $0.person = .with {
+          $0.id = RandomID.make(prefix: "usr_")
+          $0.name = name
+          $0.email = email
+        }
+        $0.userName = userName
+        $0.roles = roles
+        $0.createdAt = Timestamp(unixMilliseconds: now)
+      }
+    }
+  }
+
   /// The user as told to others; empty only in a damaged store.
   var profile: User {
     get { user ?? User() }

@@ -17,7 +17,7 @@ struct RestAPI: Sendable {
     (self.backends, self.logger) = (backends, logger)
     let streams = EventStreams()
     let routes =
-      Sessions.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes + Deliveries.routes(streams)
+      Sessions.routes + UserRoutes.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes + Deliveries.routes(streams)
       + Tickets.routes + NotificationRoutes.routes(streams)
     self.routes = routes + [Self.description(of: routes)]
   }

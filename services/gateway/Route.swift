@@ -32,6 +32,15 @@ struct Route: Sendable {
     return Route(method: .put, path: path, spec: spec, answer: answer)
   }
 
+  /// For a body whose absent fields stay as they are (RFC 5789).
+  static func patch(
+    _ path: String, _ name: String, _ summary: String, takes: any Message.Type, returns: RouteAnswer,
+    _ answer: @escaping Handler
+  ) -> Route {
+    let spec = RouteSpec(name: name, summary: summary, body: takes, answer: returns)
+    return Route(method: .patch, path: path, spec: spec, answer: answer)
+  }
+
   static func post(
     _ path: String, _ name: String, _ summary: String, _ parameters: [RouteParameter] = [], takes: any Message.Type,
     returns: RouteAnswer, isOpen: Bool = false, checksChange: Bool = true, _ answer: @escaping Handler

@@ -20,5 +20,5 @@ enum NotificationLimits {
   static let markedInBatch = 50
   /// Watchers of one person (browser tabs), and of all.
   static let watchersOfOne = 16
-  static let watchers = 4096
+  static let watchers = 8192
 }

@@ -1,11 +1,12 @@
 // What deliveries start from and go to: connections to object storage and saved destinations, each added, tried and removed
-// here by those who may.
+// here by those who may; and the people.
 import { get, part, post, put, remove } from "../api.js";
 import { announce, button, field, fill, h, mark } from "../dom.js";
 import { text } from "../text.js";
 import { connectionForm } from "./connection.js";
 import { destinationPart, testResult } from "./destination.js";
 import { errorBox, heading } from "./parts.js";
+import { peopleCard } from "./people.js";
 
 const words = text.setup;
 
@@ -26,7 +27,8 @@ export function setupPage(root, { user }) {
       load: async () => (await get("destinations")).destinations ?? [],
       path: (name) => `destinations/${part(name)}`, about: (one) => one.url, form: newDestination,
       check: async (one) => testResult(await post("destinations:test", { destination: { name: one.name } })),
-    }));
+    }),
+    may("ADMIN") ? peopleCard() : null);
 }
 
 const aboutConnection = (one) => [text.confirm.clouds[one.provider] ?? one.provider, one.s3?.endpoint, one.s3?.region,
