@@ -137,6 +137,17 @@ def hold_clock(page: Page, at: float) -> None:
     page.clock.pause_at(at / 1000)
 
 
+OFFLINE = "The FileFerry server does not answer."
+
+
+def lose_connection_at(page: Page, hand: Hand, step: Locator) -> None:
+    """Presses what needs the server while there is none: the page says so, and goes on once it is back."""
+    page.context.set_offline(True)
+    hand.press(step)
+    expect(page.get_by_text(OFFLINE)).to_be_visible()
+    page.context.set_offline(False)
+
+
 def sign_in(page: Page, hand: Hand) -> None:
     loaded = []
 
@@ -151,10 +162,7 @@ def sign_in(page: Page, hand: Hand) -> None:
     hand.type(page.get_by_label("User name"), "admin")
     hand.type(page.get_by_label("Password"), ADMIN_PASSWORD)
     look(page, "1-sign-in")
-    page.context.set_offline(True)
-    hand.press(page.get_by_role("button", name="Sign in"))
-    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
-    page.context.set_offline(False)
+    lose_connection_at(page, hand, page.get_by_role("button", name="Sign in"))
     hand.type(page.get_by_label("Password"), ADMIN_PASSWORD)
     hand.press(page.get_by_role("button", name="Sign in"))
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -171,6 +179,9 @@ def fill_in(page: Page, hand: Hand, source, sshd, port: int, inbox) -> None:
     hand.select(page.get_by_label("Storage connection"), connection)
     expect(page.get_by_label("Bucket").locator(f'option[value="{bucket}"]')).to_be_attached()
     hand.select(page.get_by_label("Bucket"), bucket)
+    lose_connection_at(page, hand, page.get_by_role("button", name="big/", exact=True))
+    hand.press(page.get_by_role("button", name="Try again"))
+    expect(page.get_by_label("Select data.bin")).to_be_visible()
     hand.type(page.get_by_label("Or type a key"), key)
     hand.press(page.get_by_role("button", name="Add", exact=True))
     expect(page.get_by_text("1 chosen")).to_be_visible()
@@ -179,6 +190,7 @@ def fill_in(page: Page, hand: Hand, source, sshd, port: int, inbox) -> None:
         hand.type(page.get_by_role("textbox", name=label, exact=True), value)
     hand.pick(page.get_by_role("radio", name="Private key", exact=True))
     type_secret(page, hand, sshd)
+    lose_connection_at(page, hand, page.get_by_role("button", name="Test the destination"))
     hand.press(page.get_by_role("button", name="Test the destination"))
     expect(page.get_by_text(sshd.fingerprint, exact=True)).to_be_visible()
     look(page, "3-destination-tested")
@@ -220,10 +232,7 @@ def confirm(page: Page, hand: Hand, source, sshd, port: int, inbox) -> None:
     expect(page.get_by_text("Paste the private key.")).to_be_visible()
     type_secret(page, hand, sshd)
     hand.press(page.get_by_role("button", name="Go on to confirm"))
-    page.context.set_offline(True)
-    hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
-    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
-    page.context.set_offline(False)
+    lose_connection_at(page, hand, page.get_by_role("button", name="Confirm and open the tickets"))
     hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
 
 
@@ -249,7 +258,8 @@ def read_tickets(page: Page, hand: Hand) -> None:
 
 def pause_and_resume(page: Page, hand: Hand, slow_way) -> None:
     look(page, "7-delivery")
-    hand.press(page.get_by_role("button", name="Pause"))
+    lose_connection_at(page, hand, page.get_by_role("button", name="Pause"))
+    hand.press(page.get_by_role("button", name="Try again"))
     # What is on its way is waited for, over a slow line.
     expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=30_000)
     look(page, "8-paused")
@@ -322,10 +332,7 @@ def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier
     for label, value in secrets.items():
         hand.type(page.get_by_role("textbox", name=label, exact=True), value)
     look(page, "10-new-connection")
-    page.context.set_offline(True)
-    hand.press(page.get_by_role("button", name="Save", exact=True))
-    expect(page.get_by_text("The FileFerry server does not answer.")).to_be_visible()
-    page.context.set_offline(False)
+    lose_connection_at(page, hand, page.get_by_role("button", name="Save", exact=True))
     hand.press(page.get_by_role("button", name="Save", exact=True))
     expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
     hand.press(page.get_by_role("button", name=f"Try it: {name}"))
@@ -461,12 +468,13 @@ def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
 
 @pytest.mark.slow
 def test_the_whole_journey(page, courier, sshd, slow_way, inbox, source):
-    slow_way.bytes_per_second = 8 << 20
+    slow_way.bytes_per_second = 4 << 20
     hand = Hand(page, page.way.by_keyboard)
     before = len(courier.admin.Transfer.ListDeliveries(page_size=100).deliveries)
     sign_in(page, hand)
     look(page, "2-overview")
     fill_in(page, hand, source, sshd, slow_way.port, inbox)
+    lose_connection_at(page, hand, page.get_by_role("button", name="Check first"))
     hand.press(page.get_by_role("button", name="Check first"))
     expect(page.get_by_text("Nothing stands in the way.")).to_be_visible()
     look(page, "4-dry-run")
