@@ -13,6 +13,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let jwt: Target.Dependency = .product(name: "JWTKit", package: "jwt-kit")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -73,6 +74,7 @@ let package = Package(
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
@@ -104,7 +106,7 @@ let package = Package(
 
     // Services: one executable each, one folder each.
     .executableTarget(
-      name: "AuthService", dependencies: ["ServiceKit", "Transport", jwt, crypto, cryptoExtras, nioCore], path: "services/auth",
+      name: "AuthService", dependencies: ["ServiceKit", jwt, crypto, cryptoExtras, asyncHTTPClient, nioCore, nioSSL], path: "services/auth",
       linkerSettings: slim),
     .executableTarget(
       name: "TicketingService", dependencies: ["ServiceKit"], path: "services/ticketing", linkerSettings: slim),

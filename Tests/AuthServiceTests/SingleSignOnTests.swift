@@ -3,12 +3,10 @@
 import FerryAPI
 import FoundationEssentials
 import JWTKit
-import NIOCore
 import RPC
 import ServiceKit
 import Synchronization
 import Testing
-import Transport
 
 @testable import AuthService
 
@@ -46,7 +44,7 @@ final class FakeIdentityProvider: Sendable {
   }
   let state = Mutex(State())
 
-  func answer(_ request: HTTPRequest) async -> HTTPResponse {
+  func answer(_ request: ProviderRequest) async -> ProviderResponse {
     let path = String(request.url.dropFirst(Self.issuer.count))
     let now = state.withLock { state in
       state.asked.append(path)
@@ -64,7 +62,7 @@ final class FakeIdentityProvider: Sendable {
       ])
     case "/token":
       state.withLock {
-        $0.form = request.body.map { String(buffer: $0) } ?? ""
+        $0.form = request.form ?? ""
         $0.authorization = request.headers.first { $0.name == "Authorization" }?.value ?? ""
       }
       if let error = now.error { return Self.json(["error": error], status: now.status) }
@@ -85,9 +83,8 @@ final class FakeIdentityProvider: Sendable {
     return try await keys.sign(IDToken(claims), kid: .init(string: now.keyID))
   }
 
-  private static func json(_ value: some Encodable, status: Int = 200) -> HTTPResponse {
-    let bytes = (try? JSONEncoder().encode(value)) ?? Data()
-    return HTTPResponse(status: status, headers: HTTPHeaders(), body: ByteBuffer(bytes: bytes))
+  private static func json(_ value: some Encodable, status: Int = 200) -> ProviderResponse {
+    ProviderResponse(status: status, body: Array((try? JSONEncoder().encode(value)) ?? Data()))
   }
 }
 

@@ -9,7 +9,6 @@ import RPC
 import ServiceKit
 import Synchronization
 import Testing
-import Transport
 
 @testable import AuthService
 
@@ -65,7 +64,7 @@ struct TestAuth {
     let singleSignOn = SingleSignOn(
       providers: [
         OpenIDProvider(FakeIdentityProvider.settings, logger: logger, now: { clock.now }) {
-          (request) async throws(TransportError) in await provider.answer(request)
+          (request) async throws(ExchangeError) in await provider.answer(request)
         }
       ], users: users, box: SecretBox(key: SystemRandom.bytes(32)), logger: logger, now: { clock.now })
     service = AuthService(

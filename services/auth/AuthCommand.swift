@@ -60,8 +60,13 @@ struct Serve: AsyncParsableCommand {
       }
       let logger = environment.logger
       let singleSignOn = SingleSignOn(
-        providers: settings.map { OpenIDProvider($0, logger: logger) }, users: users, box: environment.secretBox,
-        logger: logger)
+        providers: settings.map { settings in
+          let exchange = ProviderExchange(caFile: settings.caFile)
+          environment.onShutdown { await exchange.shutdown() }
+          return OpenIDProvider(settings, logger: logger, now: SystemTime.now) { (request) async throws(ExchangeError) in
+            try await exchange.send(request)
+          }
+        }, users: users, box: environment.secretBox, logger: logger)
       return AuthService(
         users: users, passwords: passwords,
         sessions: Sessions(store: users.store, logger: environment.logger),

@@ -5,22 +5,18 @@ import DocumentStore
 import FoundationEssentials
 import JWTKit
 import Logging
-import NIOCore
 import RPC
 import ServiceKit
 import Synchronization
-import Transport
 
 final class OpenIDProvider: Sendable {
   /// How long metadata and keys are used before they are asked for again.
   static let keptFor: UnixMilliseconds = 3600_000
   /// Keys are asked for at most this often on account of tokens that name an unknown one.
   static let refreshInterval: UnixMilliseconds = 5000
-  static let timeout = Duration.seconds(10)
-  static let maximumAnswer = 1 << 20
   static let maximumTokenSize = 64 << 10
 
-  typealias Exchange = @Sendable (HTTPRequest) async throws(TransportError) -> HTTPResponse
+  typealias Exchange = @Sendable (ProviderRequest) async throws(ExchangeError) -> ProviderResponse
 
   /// OpenID Connect Discovery 1.0 section 3, as far as it is used.
   private struct Metadata: Decodable, Sendable {
@@ -74,19 +70,6 @@ final class OpenIDProvider: Sendable {
     (self.settings, self.logger, self.now, self.exchange) = (settings, logger, now, exchange)
   }
 
-  convenience init(
-    _ settings: IdentityProviderSettings, logger: Logger,
-    now: @escaping @Sendable () -> UnixMilliseconds = SystemTime.now
-  ) {
-    var configuration = HTTPClientConfiguration()
-    configuration.caFile = settings.caFile
-    configuration.timeout = Self.timeout
-    let client = HTTPClient(configuration)
-    self.init(settings, logger: logger, now: now) { (request) async throws(TransportError) in
-      try await client.execute(request)
-    }
-  }
-
   // MARK: The way there
 
   /// Where to send a person (Core section 3.1.2.1, RFC 7636 section 4.3).
@@ -110,19 +93,19 @@ final class OpenIDProvider: Sendable {
     var form = [
       ("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirectURI), ("code_verifier", verifier),
     ]
-    var headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")]
+    var headers = [
+      (name: "Content-Type", value: "application/x-www-form-urlencoded"), (name: "Accept", value: "application/json"),
+    ]
     if let secret = settings.clientSecret, metadata.tokenEndpointAuthMethods?.contains("client_secret_basic") ?? true {
       // RFC 6749 section 2.3.1: both parts in form encoding.
       let pair = FormText.encode(settings.clientID) + ":" + FormText.encode(secret)
-      headers.append(("Authorization", "Basic " + Data(pair.utf8).base64EncodedString()))
+      headers.append((name: "Authorization", value: "Basic " + Data(pair.utf8).base64EncodedString()))
     } else {
       form.append(("client_id", settings.clientID))
       if let secret = settings.clientSecret { form.append(("client_secret", secret)) }
     }
-    let request = HTTPRequest(
-      "POST", metadata.tokenEndpoint, headers: headers, body: ByteBuffer(string: FormText.encode(form)),
-      timeout: Self.timeout, maxResponseBytes: Self.maximumAnswer)
-    let response = try await send(request)
+    let response = try await send(
+      ProviderRequest(url: metadata.tokenEndpoint, headers: headers, form: FormText.encode(form)))
     let answer: TokenAnswer? = try? decode(response)  // what is no JSON is told below with its status
     guard response.status == 200, let token = answer?.idToken else {
       let error = Self.printable(answer?.error ?? "HTTP \(response.status)")
@@ -217,23 +200,19 @@ final class OpenIDProvider: Sendable {
     var keys: [Entry]
   }
 
-  private func get(_ url: String) -> HTTPRequest {
-    HTTPRequest(
-      "GET", url, headers: [("Accept", "application/json")], timeout: Self.timeout,
-      maxResponseBytes: Self.maximumAnswer)
-  }
+  private func get(_ url: String) -> ProviderRequest { ProviderRequest(url: url) }
 
-  private func send(_ request: HTTPRequest) async throws(RPCError) -> HTTPResponse {
-    do throws(TransportError) { return try await exchange(request) } catch {
+  private func send(_ request: ProviderRequest) async throws(RPCError) -> ProviderResponse {
+    do throws(ExchangeError) { return try await exchange(request) } catch {
       throw unreachable(error.message)
     }
   }
 
-  private func decode<Value: Decodable>(_ response: HTTPResponse, what: String = "") throws(RPCError) -> Value {
+  private func decode<Value: Decodable>(_ response: ProviderResponse, what: String = "") throws(RPCError) -> Value {
     guard response.status == 200 || what.isEmpty else {
       throw unreachable("it answered HTTP \(response.status) when asked for \(what)")
     }
-    do { return try JSONDecoder().decode(Value.self, from: Data(response.body.readableBytesView)) } catch {
+    do { return try JSONDecoder().decode(Value.self, from: Data(response.body)) } catch {
       throw unusable("\(what) can't be read")
     }
   }
