@@ -17,8 +17,8 @@ struct RestAPI: Sendable {
     (self.backends, self.logger) = (backends, logger)
     let streams = EventStreams()
     let routes =
-      Sessions.routes + UserRoutes.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes + Deliveries.routes(streams)
-      + Tickets.routes + NotificationRoutes.routes(streams)
+      Sessions.routes + UserRoutes.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes
+      + Deliveries.routes(streams) + Tickets.routes + NotificationRoutes.routes(streams)
     self.routes = routes + [Self.description(of: routes)]
   }
 

@@ -1,9 +1,10 @@
 // People and their roles, for administrators: added, changed, kept out and let in again.
 import { api, get, part, post, query } from "../api.js";
-import { button, field, fill, h, mark } from "../dom.js";
+import { button, field, fill, h } from "../dom.js";
 import { enumWord, time } from "../format.js";
 import { text } from "../text.js";
-import { errorBox, pagedList } from "./parts.js";
+import { openForm } from "./inline.js";
+import { pagedList } from "./parts.js";
 
 const words = text.people;
 const pageSize = 50;
@@ -37,31 +38,13 @@ export function peopleCard() {
       user.disabled ? h("span", { class: "tag warn" }, words.disabled) : null, change), place);
   }
 
-  /** The form, in place of the button that opened it. */
   function open(place, user, opener) {
     const form = personForm(user);
-    opener.hidden = true;
-    const close = () => {
-      place.replaceChildren();
-      opener.hidden = false;
-      opener.focus();
-    };
-    const problem = h("div", {});
-    const save = async () => {
-      const wrong = form.lacking();
-      for (const [input, what] of wrong) mark(input, what);
-      if (wrong.length) return wrong[0][0].focus();
-      try {
-        const saved = user ? await api("PATCH", `users/${part(user.person.id)}`, { body: form.change() })
-          : await post("users", form.person());
-        fill(message, h("div", { class: "note good" }, text.setup.saved(saved.userName)));
-        close();
-        show();
-      } catch (error) { fill(problem, errorBox(error)); }
-    };
-    fill(place, h("div", { class: "gap" }, form.element), problem, h("div", { class: "row gap" },
-      button(text.setup.save, save, { class: "main" }), button(text.setup.cancel, close)));
-    form.focus();
+    openForm(place, opener, form, () => user ? api("PATCH", `users/${part(user.person.id)}`, { body: form.change() })
+      : post("users", form.person()), (saved) => {
+      fill(message, h("div", { class: "note good" }, text.setup.saved(saved.userName)));
+      show();
+    });
   }
 
   return h("section", { class: "card" }, h("h2", {}, words.title), list, message, slot, h("div", { class: "gap" }, add));

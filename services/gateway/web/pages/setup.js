@@ -1,10 +1,11 @@
 // What deliveries start from and go to: connections to object storage and saved destinations, each added, tried and removed
 // here by those who may; and the people.
 import { get, part, post, put, remove } from "../api.js";
-import { announce, button, field, fill, h, mark } from "../dom.js";
+import { announce, button, field, fill, h } from "../dom.js";
 import { text } from "../text.js";
 import { connectionForm } from "./connection.js";
 import { destinationPart, testResult } from "./destination.js";
+import { openForm } from "./inline.js";
 import { errorBox, heading } from "./parts.js";
 import { peopleCard } from "./people.js";
 
@@ -75,31 +76,19 @@ function section({ words: own, mayChange, load, path, about, form, check }) {
   }
 
   function open() {
-    const part = form();
-    add.hidden = true;
-    const close = () => {
-      slot.replaceChildren();
-      add.hidden = false;
-      add.focus();
-    };
-    const save = async () => {
-      const wrong = part.lacking();
-      for (const [input, what] of wrong) mark(input, what);
-      if (wrong.length) return wrong[0][0].focus();
-      const { name, body } = part.request();
-      await run(message, async () => {
-        await put(path(name), body);
-        fill(message, h("div", { class: "note good" }, words.saved(name)));
-        close();
-        await show();
-      });
-    };
-    fill(slot, h("div", { class: "gap" }, part.element), h("div", { class: "row gap" },
-      button(words.save, save, { class: "main" }), button(words.cancel, close)));
-    part.focus();
+    const one = form();
+    openForm(slot, add, one, async () => {
+      const { name, body } = one.request();
+      await put(path(name), body);
+      return name;
+    }, (name) => {
+      fill(message, h("div", { class: "note good" }, words.saved(name)));
+      return show();
+    });
   }
 
-  return h("section", { class: "card" }, h("h2", {}, own.title), list, message, mayChange ? [slot, h("div", { class: "gap" }, add)] : null);
+  return h("section", { class: "card" }, h("h2", {}, own.title), list, message,
+    mayChange ? [slot, h("div", { class: "gap" }, add)] : null);
 }
 
 const newConnection = connectionForm;
