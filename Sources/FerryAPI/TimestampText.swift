@@ -106,7 +106,7 @@ extension Timestamp: CustomStringConvertible {
 
   /// The proleptic Gregorian date of a day counted from 1970-01-01. A year is taken to begin in March, so that a leap
   /// day is its last; 400 years always have 146,097 days.
-  private static func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+  public static func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let (era, dayOfEra) = floored(days + 719_468, by: 146_097)
     let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
     let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

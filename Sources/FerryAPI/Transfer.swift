@@ -1,5 +1,5 @@
 // transfer.proto, first part: the service, its file's descriptor and its client stub. The messages are in
-// TransferDestinations, -Options, -Requests, -Deliveries, -Calls and -Receipts, in the order of the .proto file.
+// TransferDestinations, -Options, -Requests, -Deliveries, -Calls, -Receipts and -Schedules, in the order of the .proto file.
 import ProtoWire
 import RPC
 
@@ -40,6 +40,13 @@ public enum Transfer {
   public static let testDestination = UnaryMethod<TestDestinationRequest, TestDestinationResponse>(
     name, "TestDestination")
 
+  /// Makes a schedule, or replaces the one of its name.
+  public static let saveSchedule = UnaryMethod<SaveScheduleRequest, Schedule>(name, "SaveSchedule")
+  public static let listSchedules = UnaryMethod<ListSchedulesRequest, ListSchedulesResponse>(name, "ListSchedules")
+  public static let deleteSchedule = UnaryMethod<DeleteScheduleRequest, DeleteScheduleResponse>(name, "DeleteSchedule")
+  /// Starts its delivery now, besides its times, on behalf of its owner.
+  public static let runSchedule = UnaryMethod<RunScheduleRequest, Delivery>(name, "RunSchedule")
+
   public static let service = ServiceDescriptor(
     name,
     [
@@ -47,7 +54,8 @@ public enum Transfer {
       listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, pauseDelivery.descriptor,
       resumeDelivery.descriptor, cancelDelivery.descriptor, retryDelivery.descriptor, getReceipt.descriptor,
       getReceiptPart.descriptor, getReceiptKey.descriptor, saveDestination.descriptor, listDestinations.descriptor,
-      deleteDestination.descriptor, testDestination.descriptor,
+      deleteDestination.descriptor, testDestination.descriptor, saveSchedule.descriptor, listSchedules.descriptor,
+      deleteSchedule.descriptor, runSchedule.descriptor,
     ])
 }
 
@@ -69,6 +77,9 @@ extension FerryFiles {
       CancelDeliveryRequest.descriptor, RetryDeliveryRequest.descriptor, Receipt.descriptor, ReceiptFile.descriptor,
       ReceiptPart.descriptor, SignedReceipt.descriptor, GetReceiptRequest.descriptor, GetReceiptPartRequest.descriptor,
       GetReceiptPartResponse.descriptor, GetReceiptKeyRequest.descriptor, ReceiptKey.descriptor,
+      Schedule.descriptor, SaveScheduleRequest.descriptor, ListSchedulesRequest.descriptor,
+      ListSchedulesResponse.descriptor, DeleteScheduleRequest.descriptor, DeleteScheduleResponse.descriptor,
+      RunScheduleRequest.descriptor,
     ],
     enums: [
       SelectionKind.descriptor, OnConflict.descriptor, Compression.descriptor, Folders.descriptor, Proof.descriptor,
@@ -173,6 +184,26 @@ extension Transfer {
       _ request: TestDestinationRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> TestDestinationResponse {
       try await channel.unary(Transfer.testDestination, request, options)
+    }
+    public func saveSchedule(
+      _ request: SaveScheduleRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Schedule {
+      try await channel.unary(Transfer.saveSchedule, request, options)
+    }
+    public func listSchedules(
+      _ request: ListSchedulesRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ListSchedulesResponse {
+      try await channel.unary(Transfer.listSchedules, request, options)
+    }
+    public func deleteSchedule(
+      _ request: DeleteScheduleRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> DeleteScheduleResponse {
+      try await channel.unary(Transfer.deleteSchedule, request, options)
+    }
+    public func runSchedule(
+      _ request: RunScheduleRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> Delivery {
+      try await channel.unary(Transfer.runSchedule, request, options)
     }
   }
 }

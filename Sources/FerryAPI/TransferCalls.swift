@@ -64,6 +64,13 @@ public struct ListDeliveriesRequest: Message {
   public var status = DeliveryStatus.unspecified
   public var pageSize: Int32 = 0
   public var pageToken = ""
+  /// What stands in the id, the ticket numbers, the title, the selections, the destination or the requester's name, in
+  /// capitals or not; empty: anything.
+  public var search = ""
+  public var createdFrom: Timestamp?
+  public var createdBefore: Timestamp?
+  /// Only those that it started; empty: any.
+  public var schedule = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -71,7 +78,9 @@ public struct ListDeliveriesRequest: Message {
     "fileferry.v1.ListDeliveriesRequest",
     [
       .init(1, "status", .enumeration(DeliveryStatus.self)), .init(2, "page_size", .int32),
-      .init(3, "page_token", .string),
+      .init(3, "page_token", .string), .init(4, "search", .string),
+      .init(5, "created_from", .message(Timestamp.self)), .init(6, "created_before", .message(Timestamp.self)),
+      .init(7, "schedule", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -79,6 +88,10 @@ public struct ListDeliveriesRequest: Message {
     case 1: status = try reader.enumeration()
     case 2: pageSize = try reader.int32()
     case 3: pageToken = try reader.string()
+    case 4: search = try reader.string()
+    case 5: try reader.message(into: &createdFrom)
+    case 6: try reader.message(into: &createdBefore)
+    case 7: schedule = try reader.string()
     default: try reader.skip()
     }
   }
@@ -87,6 +100,10 @@ public struct ListDeliveriesRequest: Message {
     writer.enumeration(1, status)
     writer.int32(2, pageSize)
     writer.string(3, pageToken)
+    writer.string(4, search)
+    writer.message(5, createdFrom)
+    writer.message(6, createdBefore)
+    writer.string(7, schedule)
   }
 }
 

@@ -141,6 +141,8 @@ public struct Delivery: Message {
   public var sequence: Int64 = 0
   /// Why it is not moving: "paused by Ada"; empty: it is.
   public var waitingFor = ""
+  /// The one that started it; empty: a person did.
+  public var schedule = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -156,7 +158,7 @@ public struct Delivery: Message {
       .init(16, "created_at", .message(Timestamp.self)), .init(17, "started_at", .message(Timestamp.self)),
       .init(18, "finished_at", .message(Timestamp.self)), .init(19, "has_receipt", .bool),
       .init(20, "destination", .string), .init(21, "runs", .int32), .init(22, "sequence", .int64),
-      .init(23, "waiting_for", .string),
+      .init(23, "waiting_for", .string), .init(24, "schedule", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -184,6 +186,7 @@ public struct Delivery: Message {
     case 21: runs = try reader.int32()
     case 22: sequence = try reader.int64()
     case 23: waitingFor = try reader.string()
+    case 24: schedule = try reader.string()
     default: try reader.skip()
     }
   }
@@ -212,6 +215,7 @@ public struct Delivery: Message {
     writer.int32(21, runs)
     writer.int64(22, sequence)
     writer.string(23, waitingFor)
+    writer.string(24, schedule)
   }
 }
 

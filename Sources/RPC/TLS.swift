@@ -39,7 +39,7 @@ public struct ClientTLS: Sendable {
   public var keyFile: String?
   /// The name that the server's certificate must bear; nil means the name or address that was connected to.
   public var serverName: String?
-  /// False takes any certificate: for tests alone, since anybody may then be the server.
+  /// False takes any certificate, so that anybody may be the server: for tests, and where nothing is told or believed.
   public var verifiesServer: Bool
   public var reloadInterval: Duration
 
@@ -60,6 +60,19 @@ public struct ClientTLS: Sendable {
 public struct PeerCertificate: Sendable {
   /// X.509 in DER.
   public let derBytes: [UInt8]
+}
+
+/// TLS for a server of another protocol than RPC's own: the same files, read again when they change.
+public final class TLSAcceptor: Sendable {
+  private let source: TLSContextSource
+
+  /// - Parameter applicationProtocols: what is agreed to by ALPN, the preferred first: "http/1.1".
+  public init(_ tls: ServerTLS, applicationProtocols: [String]) throws(RPCError) {
+    source = try TLSContextSource(tls, applicationProtocols: applicationProtocols)
+  }
+
+  /// What a new connection's pipeline begins with.
+  public func makeHandler() -> any ChannelHandler { NIOSSLServerHandler(context: source.context()) }
 }
 
 /// A TLS context that is made anew when the files behind it change.
@@ -129,7 +142,7 @@ final class TLSContextSource: Sendable {
     return context
   }
 
-  convenience init(_ tls: ServerTLS) throws(RPCError) {
+  convenience init(_ tls: ServerTLS, applicationProtocols: [String] = [TLSGate.http2]) throws(RPCError) {
     try self.init(
       files: [tls.certificateFile, tls.keyFile, tls.clientCAFile], interval: tls.reloadInterval, onReload: tls.onReload
     ) {
@@ -138,7 +151,7 @@ final class TLSContextSource: Sendable {
         privateKey: .privateKey(try NIOSSLPrivateKey(file: tls.keyFile, format: .pem)))
       configuration.minimumTLSVersion = .tlsv12
       configuration.shutdownTimeout = Self.shutdownTimeout
-      configuration.applicationProtocols = [TLSGate.http2]
+      configuration.applicationProtocols = applicationProtocols
       if let clientCAFile = tls.clientCAFile {
         configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(clientCAFile))
         configuration.certificateVerification = .noHostnameVerification

@@ -99,6 +99,8 @@ public enum AccessMatrix {
       "GetReceiptKey": .public,
       "SaveDestination": .roles([.admin, .operator]), "DeleteDestination": .roles([.admin, .operator]),
       "ListDestinations": .signedIn, "TestDestination": .roles(steering),
+      "ListSchedules": .signedIn, "SaveSchedule": .roles(steering), "DeleteSchedule": .roles(steering),
+      "RunSchedule": .roles(steering),
     ],
     "Notifications": [
       "Notify": .services,

@@ -55,12 +55,13 @@ enum OpenFiles {
 /// - Parameters:
 ///   - name: "ticketing", as in the access matrix and the ports.
 ///   - files: the .proto files it serves, for reflection.
+///   - tls: what its port speaks; nil: no TLS.
 ///   - fetchKeys: for auth alone, which has the keys itself; all others ask auth.
 ///   - build: makes the router; what it opens it closes with `environment.onShutdown`.
 /// - Throws: why it could not start.
 public func runService(
   name: String, options: ServiceOptions, peers: PeerOptions, files: [FileDescriptor],
-  fetchKeys: TokenVerifier.FetchKeys? = nil, build: (ServiceEnvironment) async throws -> Router
+  tls: ServerTLS? = nil, fetchKeys: TokenVerifier.FetchKeys? = nil, build: (ServiceEnvironment) async throws -> Router
 ) async throws {
   let start = ContinuousClock.now
   // A write to a closed pipe or socket is an error of that write, not the end of the process. Signals that stop the
@@ -80,6 +81,7 @@ public func runService(
     router.enableReflection(files)
     var configuration = ServerConfiguration()
     configuration.http2.keepaliveTime = ServiceTimes.serverKeepalive
+    configuration.tls = tls
     let server = Server(
       router,
       interceptors: CallInterceptors.all(environment.verifier, logger, metrics: environment.metrics),

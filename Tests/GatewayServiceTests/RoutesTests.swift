@@ -117,7 +117,8 @@ import Testing
         "POST deliveries/{id}/retry", "GET deliveries/{id}/receipt",
         "GET deliveries/{id}/receipt/files", "GET receipt-key", "GET openapi.json", "GET tickets",
         "GET tickets/{number}", "GET notifications", "POST notifications/read", "GET notifications/events",
-        "GET notifications/channels",
+        "GET notifications/channels", "GET schedules", "GET schedules/{name}", "PUT schedules/{name}",
+        "DELETE schedules/{name}", "POST schedules/{name}/run",
       ])
   }
 

@@ -262,6 +262,39 @@ def test_steering_a_delivery(ferry, sshd, slow_way, inbox):
     assert "Next:" in ferry("cancel", "dlv_NONE", code=1).text
 
 
+def test_schedules(ferry, courier, sshd, inbox):
+    name = f"nightly-{os.urandom(3).hex()}"
+    ferry("destination", "add", name, sshd.url(inbox), *identity(sshd))
+    source = f"s3://samples/{samples.BIG_KEY}"
+    saving = ["schedule", "save", name, source, f"{name}:{{date}}/", "--time-zone", "Europe/Berlin", "--at"]
+    assert "Next: " in ferry(*saving, "30 24 * * *", code=1).text
+    assert "holds no secrets" in ferry(*saving, "@daily", *identity(sshd), code=64).text
+    assert re.search(rf"Saved schedule {name}. Next run: \d{{4}}-", ferry(*saving, "30 6 * * MON-FRI").text)
+    assert re.search(rf"{name}\s+30 6 \* \* MON-FRI Europe/Berlin\s", ferry("schedule").text)
+    assert name in [one["name"] for one in ferry("schedule", "list", "--json").json()["schedules"]]
+    assert ferry("schedule", "pause", name).text == f"Paused schedule {name}.\n"
+    assert re.search(rf"{name}\s.*\spaused\s", ferry("schedule").text)
+    assert "Next run: 2" in ferry("schedule", "resume", name).text
+    said = ferry("schedule", "run", name, "--watch").text
+    assert "REQ0" in said and "receipt signed" in said
+    assert [file.read_bytes() for file in inbox.rglob("data.bin")] == [samples.big()]
+    assert [one["id"] for one in ferry("history", "--schedule", name, "--json").lines()] == [started(said)]
+    assert ferry("schedule", "remove", name).text == f"Removed schedule {name}.\n"
+    assert "Next: " in ferry("schedule", "run", name, code=1).text
+    assert "Next: " in ferry("schedule", "pause", name, code=1).text
+    ferry("destination", "remove", name)
+
+
+def test_the_history_is_searched(ferry, sshd, inbox):
+    title = f"Quarterly {os.urandom(4).hex()}"
+    said = ferry("deliver", f"s3://samples/{samples.BIG_KEY}", sshd.url(inbox), *identity(sshd), "--title", title, "--watch").text
+    today = time.strftime("%Y-%m-%d")
+    shown = ferry("history", "--search", title.upper(), "--since", today, "--until", today).text
+    assert started(said) in shown and len(shown.splitlines()) == 2
+    assert ferry("history", "--search", title, "--until", "2026-01-01").text == "There are no such deliveries.\n"
+    assert "is no day such as 2026-11-27" in ferry("history", "--since", "yesterday", code=64).text
+
+
 # ---- The set-up
 
 
@@ -360,7 +393,7 @@ def test_every_command_has_help_with_an_example(new_ferry):
     names = {words[0] for words in found}
     assert {"up", "login", "deliver", "plan", "status", "history", "watch", "pause", "resume", "cancel", "retry", "receipt",
             "receipt-key", "verify", "ls", "connection", "destination", "ticket", "user", "notifications", "system", "doctor",
-            "whoami", "logout"} == names
+            "whoami", "logout", "schedule"} == names
     for words in found:
         text = new_ferry("help", *words).text
         assert "SUBCOMMANDS:" in text or re.search(r"Examples?:", text), f"ferry {' '.join(words)} shows no example"

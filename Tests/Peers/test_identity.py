@@ -40,6 +40,8 @@ MAY = {
     "Transfer.CancelDelivery": STEERING, "Transfer.RetryDelivery": STEERING, "Transfer.GetReceiptKey": PUBLIC,
     "Transfer.SaveDestination": {"admin", "operator"}, "Transfer.DeleteDestination": {"admin", "operator"},
     "Transfer.ListDestinations": SIGNED_IN, "Transfer.TestDestination": STEERING,
+    "Transfer.ListSchedules": SIGNED_IN, "Transfer.SaveSchedule": STEERING, "Transfer.DeleteSchedule": STEERING,
+    "Transfer.RunSchedule": STEERING,
     "Notifications.Notify": NOBODY, "Notifications.ListNotifications": SIGNED_IN, "Notifications.MarkRead": SIGNED_IN,
     "Notifications.WatchNotifications": SIGNED_IN, "Notifications.ListChannels": SIGNED_IN,
     "Assist.DescribeTicket": STEERING, "Assist.AnalyseFiles": STEERING, "Assist.Recommend": STEERING,
@@ -64,6 +66,7 @@ def state(system) -> dict[str, list]:
         "users": [(u.person.id, u.user_name, u.person.name, list(u.roles), u.disabled) for u in users],
         "connections": [c.SerializeToString() for c in admin.StorageBroker.ListConnections().connections],
         "destinations": [d.SerializeToString() for d in admin.Transfer.ListDestinations().destinations],
+        "schedules": [s.SerializeToString() for s in admin.Transfer.ListSchedules().schedules],
         "deliveries": [(d.id, d.status) for d in admin.Transfer.ListDeliveries(page_size=200).deliveries],
         "tickets": [(t.number, t.status) for t in admin.Ticketing.ListTickets(page_size=200).tickets],
         "notifications": [n.id for n in admin.Notifications.ListNotifications(page_size=200).notifications],
@@ -98,6 +101,9 @@ def would_do_harm(name: str):
         "StorageBroker.SaveConnection": dict(
             connection=api.Connection(name="evil", provider="folder", folder=api.FolderSettings(root="/"))),
         "Transfer.SaveDestination": dict(destination=api.Destination(name="evil", url="sftp://x@127.0.0.1:9/")),
+        "Transfer.SaveSchedule": dict(schedule=api.Schedule(name="evil", cron="* * * * *", request=api.DeliveryRequest(
+            source=api.Source(bucket="b", selections=[api.Selection(value="k")]),
+            destination=api.Destination(name="evil")))),
         "Transfer.StartDelivery": dict(request=api.DeliveryRequest(
             source=api.Source(bucket="b", selections=[api.Selection(value="k")]),
             destination=api.Destination(url="sftp://x@127.0.0.1:9/"))),

@@ -2,6 +2,8 @@
 program, by a program over REST and by a person in Chromium."""
 import json
 import os
+import re
+import select
 import subprocess
 import urllib.parse
 
@@ -10,7 +12,9 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from contract import wait_until
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider
+from test_command_line import Terminal
 from test_pages import SCREENSHOTS, browser  # noqa: F401  (a fixture)
 
 # The provider's program uses what its own libraries will drop one day.
@@ -143,6 +147,32 @@ def test_the_command_line_signs_in_through_a_browser(system, tmp_path):
     assert "Ada Lovelace" in shown.stdout
     with pytest.raises(requests.ConnectionError):
         requests.get(back)
+
+
+def test_the_command_line_signs_in_from_a_terminal(system, tmp_path):
+    ferry = Terminal(system, tmp_path)
+    process, screen = ferry.start([str(ferry.program), "login", "--sso", "aws"])
+    said = ""
+
+    def shown(text: str) -> bool:
+        nonlocal said
+        if select.select([screen], [], [], 0.1)[0]:
+            try:
+                said += os.read(screen, 65536).decode()
+            except OSError:  # EIO: the program has closed its side
+                pass
+        return text in said
+
+    try:
+        wait_until("the address", lambda: shown("state=") and said.rstrip().count("\n") >= 1 and said.endswith("\n"), 20)
+        address = re.search(r"https?://\S+", said)[0]
+        assert requests.post(address, data={"sub": "ada"}).status_code == 200
+        wait_until("the word that it worked", lambda: shown("Signed in to "), 20, seen=lambda: said)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        os.close(screen)
+    assert "Ada Lovelace" in system.ferry("whoami", home=tmp_path).stdout
 
 
 def test_a_refusal_at_the_provider_ends_the_command(system, tmp_path):

@@ -64,7 +64,7 @@ struct AccessMatrixTests {
     ("Transfer/CancelDelivery", steering + acting),
     ("Transfer/GetReceiptKey", all),
     ("Transfer/SaveDestination", ["operator", "admin", "transfer for admin"]),
-    ("Transfer/TestDestination", steering + acting),
+    ("Transfer/TestDestination", steering + acting), ("Transfer/SaveSchedule", steering + acting),
     ("Notifications/Notify", ["transfer", "gateway", "ticketing"] + acting),
     ("Notifications/ListNotifications", people + acting),
     ("Assist/DescribeTicket", steering + ["transfer", "gateway"] + acting),

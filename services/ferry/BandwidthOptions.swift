@@ -10,7 +10,7 @@ struct BandwidthOptions: ParsableArguments {
       fits counts. May be repeated.
       """)
   var bandwidthHours: [String] = []
-  @Option(help: "Time zone of those hours: 'Europe/Berlin'. Default: UTC.") var timeZone = ""
+  @Option(help: "Time zone of hours and schedules: 'Europe/Berlin'. Default: UTC.") var timeZone = ""
 
   /// Nil without any.
   func caps() throws -> Bandwidth? {

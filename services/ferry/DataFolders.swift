@@ -48,6 +48,33 @@ struct DataFolders {
     guard written == text.utf8.count, rename(temporary, file) == 0 else { throw Self.failure(file, "cannot be written") }
   }
 
+  /// Why a service that does not run says it ended: the last line of its log that tells of an error. Nil if none does.
+  func lastWords(of service: String) -> String? {
+    // A log that can't be read says nothing.
+    let file = open(root + "/logs/\(service).log", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    let end = lseek(file, 0, SEEK_END)
+    let bytes = [UInt8](unsafeUninitializedCapacity: Self.lastWordsBytes) { buffer, count in
+      count = max(0, pread(file, buffer.baseAddress, buffer.count, max(0, end - Self.lastWordsBytes)))
+    }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").reversed().lazy.compactMap { line in
+      if line.hasPrefix("Error: ") { return String(line) }
+      guard let entry = try? JSONDecoder().decode(LogLine.self, from: Data(line.utf8)),
+        ["critical", "error"].contains(entry.level)
+      else { return nil }
+      return [entry.message, entry.error].compactMap { $0 }.joined(separator: ": ")
+    }.first
+  }
+
+  private struct LogLine: Decodable {
+    let level: String
+    let message: String
+    let error: String?
+  }
+
+  private static let lastWordsBytes = 16 << 10
+
   /// Opens a service's log for appending.
   func log(of service: String) throws -> Int32 {
     let file = root + "/logs/\(service).log"

@@ -167,17 +167,22 @@ struct Deliver: AsyncParsableCommand {
     }
     try await Server.run(options) { server in
       let delivery = try await Transfer.Client(server.channel).startDelivery(start, server.signedIn())
-      if options.json {
-        if !watch { print(delivery.jsonString()) }
-      } else {
-        print("Delivery \(delivery.id)")
-        if !delivery.userTicket.isEmpty {
-          print("Tickets  \(delivery.userTicket) (yours), \(delivery.auditTicket) (audit)")
-        }
-        Output.flush()
-      }
-      if watch { try await Progress.follow(delivery.id, server, json: options.json) }
+      try await Self.show(delivery, server, json: options.json, watch: watch)
     }
+  }
+
+  /// A delivery that has just been started, and its progress if that is wanted.
+  static func show(_ delivery: Delivery, _ server: Server, json: Bool, watch: Bool) async throws {
+    if json {
+      if !watch { print(delivery.jsonString()) }
+    } else {
+      print("Delivery \(delivery.id)")
+      if !delivery.userTicket.isEmpty {
+        print("Tickets  \(delivery.userTicket) (yours), \(delivery.auditTicket) (audit)")
+      }
+      Output.flush()
+    }
+    if watch { try await Progress.follow(delivery.id, server, json: json) }
   }
 }
 

@@ -7,8 +7,19 @@ import RPC
 
 /// Options that every command takes.
 struct ServerOptions: ParsableArguments {
-  @Option(help: "FileFerry's gRPC address, HOST:PORT. Default: FERRY_SERVER, else the one signed in to, else 127.0.0.1:7100.")
+  @Option(
+    help: """
+      FileFerry's gRPC address: HOST:PORT, or https://HOST:PORT over TLS. Default: FERRY_SERVER, else the one signed in \
+      to, else 127.0.0.1:7100.
+      """)
   var server: String?
+
+  @Option(
+    help: """
+      PEM file of the certificate authorities to trust over TLS, in place of the system's. Default: FERRY_SERVER_CA_FILE, \
+      else the one signed in with.
+      """)
+  var serverCaFile: String?
 
   @Flag(help: "Print proto3 JSON instead of text, for other programs.")
   var json = false
@@ -18,6 +29,7 @@ struct ServerOptions: ParsableArguments {
 struct Server {
   let channel: ClientChannel
   let address: String
+  private let caFile: String?
   private let store: SessionStore
 
   /// The longest a call may take that is not a stream.
@@ -31,15 +43,33 @@ struct Server {
   init(_ options: ServerOptions) throws {
     store = try SessionStore()
     let named = options.server ?? ProcessInfo.processInfo.environment["FERRY_SERVER"]
-    address = named ?? store.savedServer() ?? "127.0.0.1:7100"
-    let parts = address.split(separator: ":")
+    let saved = store.savedServer()
+    address = named ?? saved?.address ?? "127.0.0.1:7100"
+    let namedFile = options.serverCaFile ?? ProcessInfo.processInfo.environment["FERRY_SERVER_CA_FILE"]
+    caFile = namedFile.map(Self.absolute) ?? (address == saved?.address ? saved?.caFile : nil)
+    let isTLS = address.hasPrefix(Self.secure)
+    let parts = (isTLS ? String(address.dropFirst(Self.secure.count)) : address).split(separator: ":")
     guard parts.count >= 2, let port = parts.last.flatMap({ Int($0) }), (1...65535).contains(port) else {
-      throw ValidationError("\(address) is not HOST:PORT, such as 127.0.0.1:7100.")
+      throw ValidationError("\(address) is not HOST:PORT, such as 127.0.0.1:7100, or https://HOST:PORT.")
+    }
+    guard isTLS || namedFile == nil else {
+      throw ValidationError("Certificates count over TLS alone: write the address as https://\(address).")
     }
     var configuration = ClientConfiguration()
+    if isTLS { configuration.tls = ClientTLS(caFile: caFile) }
     configuration.maxMessageSize = Self.maxAnswerSize
     channel = ClientChannel(
       host: parts.dropLast().joined(separator: ":"), port: port, configuration: configuration)
+  }
+
+  private static let secure = "https://"
+
+  private static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+  }
+
+  private func keep(_ session: Session) throws {
+    try store.save(session, server: SessionStore.SavedServer(address: address, caFile: caFile))
   }
 
   /// Runs a command's calls and turns their errors into a sentence and an exit code.
@@ -77,7 +107,7 @@ struct Server {
         $0.userName = user
         $0.password = password
       }, .timeout(Self.callTimeout))
-    try store.save(session, server: address)
+    try keep(session)
     return session
   }
 
@@ -104,7 +134,7 @@ struct Server {
           $0.errorDescription = parameters["error_description"] ?? ""
         }, .timeout(Self.callTimeout))
       await back.close()
-      try store.save(session, server: address)
+      try keep(session)
       return session
     } catch {
       await back.close()

@@ -26,16 +26,22 @@ struct SessionStore {
     }
   }
 
-  func savedServer() -> String? {
-    guard let text = try? String(contentsOfFile: serverFile, encoding: .utf8) else { return nil }  // none saved yet
-    let trimmed = text.split(separator: "\n").first.map(String.init) ?? ""
-    return trimmed.isEmpty ? nil : trimmed
+  /// Whom the session is with: a line for the address, and one for the authorities' file if there is one.
+  struct SavedServer {
+    var address: String
+    var caFile: String?
   }
 
-  func save(_ session: Session, server: String) throws {
+  func savedServer() -> SavedServer? {
+    guard let text = try? String(contentsOfFile: serverFile, encoding: .utf8) else { return nil }  // none saved yet
+    let lines = text.split(separator: "\n").map(String.init)
+    return lines.first.map { SavedServer(address: $0, caFile: lines.count > 1 ? lines[1] : nil) }
+  }
+
+  func save(_ session: Session, server: SavedServer) throws {
     try makeDirectory()
     try write(session.jsonString(), to: file)
-    try write(server + "\n", to: serverFile)
+    try write([server.address, server.caFile].compactMap { $0 }.map { $0 + "\n" }.joined(), to: serverFile)
   }
 
   var holdsSession: Bool { access(file, R_OK) == 0 }

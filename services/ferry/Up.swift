@@ -20,6 +20,9 @@ struct Up: AsyncParsableCommand {
   @Option(help: "Address that all services listen on.") var host = "127.0.0.1"
   @Option(help: "Port of the gateway's gRPC side; the six other services take the ports after it.") var basePort = 7100
   @Option(help: "Port of the web page and the REST API.") var httpPort = 7080
+  @Option(help: "PEM file of the certificate for the web page and the gRPC port. Without it, they speak no TLS.")
+  var tlsCertificateFile: String?
+  @Option(help: "PEM file of the certificate's private key.") var tlsKeyFile: String?
   @Option(help: "debug, info, warning or error.") var logLevel = "info"
   @Option(help: "File with the first administrator's password, instead of a made one that is shown once.")
   var firstAdminPasswordFile: String?
@@ -46,6 +49,9 @@ struct Up: AsyncParsableCommand {
     guard (1...65529).contains(basePort), (1...65535).contains(httpPort) else {
       throw ValidationError("Ports lie between 1 and 65535, and six more follow the base port.")
     }
+    guard (tlsCertificateFile == nil) == (tlsKeyFile == nil) else {
+      throw ValidationError("TLS needs both files: give --tls-certificate-file and --tls-key-file.")
+    }
   }
 
   func run() async throws {
@@ -63,7 +69,7 @@ struct Up: AsyncParsableCommand {
         pidFile: folders.pidFile(of: name))
     }
     for supervisor in supervisors { try supervisor.start() }
-    let waiting = Task { await announce(directory) }
+    let waiting = Task { await announce(directory, folders) }
     await stop.wait()
     waiting.cancel()
     print("Stopping.")
@@ -111,19 +117,24 @@ struct Up: AsyncParsableCommand {
       add("--teams-webhook-url-file", teamsWebhookUrlFile.map(absolute))
     case "gateway":
       list += ["--http-port", "\(httpPort)"]
+      add("--tls-certificate-file", tlsCertificateFile.map(absolute))
+      add("--tls-key-file", tlsKeyFile.map(absolute))
     default: break
     }
     return list
   }
 
   /// Says so once all services answer their health checks.
-  private func announce(_ directory: String) async {
+  private func announce(_ directory: String, _ folders: DataFolders) async {
     let clock = ContinuousClock()
     let began = clock.now
     let silent = await withTaskGroup(of: String?.self) { group in
       for (name, offset) in Self.services {
         group.addTask {
-          let channel = ClientChannel(host: host, port: basePort + offset, configuration: .quickReconnect)
+          var configuration = ClientConfiguration.quickReconnect
+          // Only whether it answers is asked, on this machine, whatever name its certificate has.
+          if name == "gateway", tlsCertificateFile != nil { configuration.tls = ClientTLS(verifiesServer: false) }
+          let channel = ClientChannel(host: host, port: basePort + offset, configuration: configuration)
           let options = CallOptions(deadline: .after(Self.readyTimeout), waitForReady: true)
           let answer = try? await channel.unary(Health.check, HealthCheckRequest(), options)  // silence is the finding
           await channel.close()
@@ -135,12 +146,16 @@ struct Up: AsyncParsableCommand {
     guard !Task.isCancelled else { return }
     guard silent.isEmpty else {
       printError("Not ready after \(Self.readyTimeout): \(silent.sorted().joined(separator: ", ")).")
-      printError("Next: look into \(directory)/logs for what they say.")
+      for name in silent.sorted() {
+        if let words = folders.lastWords(of: name) { printError("\(name): \(words)") }
+      }
+      printError("Next: mend that, or look into \(directory)/logs for more.")
       return
     }
     let took = began.duration(to: clock.now)
     let milliseconds = took.components.seconds * 1000 + took.components.attoseconds / 1_000_000_000_000_000
-    print("FileFerry is ready: http://\(host):\(httpPort)  (gRPC \(host):\(basePort), after \(milliseconds) ms)")
+    let scheme = tlsCertificateFile == nil ? "http" : "https"
+    print("FileFerry is ready: \(scheme)://\(host):\(httpPort)  (gRPC \(host):\(basePort), after \(milliseconds) ms)")
     Output.flush()
   }
 }

@@ -70,8 +70,10 @@ enum BrowserSession {
   }
 
   /// Refuses a change made with cookies unless the page's header is there and the browser says that it comes from this
-  /// origin: Sec-Fetch-Site (W3C Fetch Metadata) where it sends one, else Origin (RFC 6454) against Host.
-  static func checkChange(_ headers: HTTPFields) throws(ProblemDetails) {
+  /// origin: Sec-Fetch-Site (W3C Fetch Metadata) where it sends one (over plain HTTP it does so to this machine alone), else
+  /// Origin (RFC 6454) against Host.
+  /// - Parameter host: the request's authority; the HTTP library takes the Host field out of the headers.
+  static func checkChange(_ headers: HTTPFields, host: String?) throws(ProblemDetails) {
     guard isPage(headers) else {
       throw ProblemDetails(
         403, "CROSS_SITE_REQUEST", "A change with cookies needs the header X-FileFerry: 1.",
@@ -81,7 +83,7 @@ enum BrowserSession {
       guard site == "same-origin" else { throw crossSite(site) }
       return
     }
-    guard let origin = headers[.origin], let host = headers.value("host"), isSameOrigin(origin, host: host) else {
+    guard let origin = headers[.origin], let host, isSameOrigin(origin, host: host) else {
       throw crossSite(headers[.origin] ?? "no origin")
     }
   }
@@ -99,7 +101,7 @@ enum BrowserSession {
       next: "Open FileFerry's own page and do it there.")
   }
 
-  /// Whether the browser reached us over TLS, here or at a proxy in front (RFC 7239, and its older form).
+  /// Whether the browser reached a proxy in front of us over TLS (RFC 7239, and its older form).
   static func isSecure(_ headers: HTTPFields) -> Bool {
     if headers.value("x-forwarded-proto")?.lowercased().hasPrefix("https") == true { return true }
     return headers.value("forwarded")?.lowercased().contains("proto=https") == true

@@ -12,7 +12,7 @@ enum Deliveries {
         takes: StartDeliveryRequest.self, returns: .message(Delivery.self, status: 201), start),
       .get(
         "deliveries", "listDeliveries", "Lists deliveries, the newest first.",
-        [.choice("status", DeliveryStatus.self, "Only those in a state.")] + RouteParameter.page,
+        filters + RouteParameter.page,
         returns: .message(ListDeliveriesResponse.self), list),
       .post(
         "deliveries/plan", "planDelivery", "A dry run: what would move, how long it takes, what the cloud charges.",
@@ -69,9 +69,11 @@ enum Deliveries {
     let delivery = try await call.backends.transfer.unary(
       Transfer.startDelivery, request, call.onward(Patience.outward))
     var response = call.json(delivery, status: .created)
-    response.headers[.location] = "\(RestAPI.prefix)/deliveries/\(delivery.id)"
+    response.headers[.location] = location(of: delivery.id)
     return response
   }
+
+  static func location(of id: String) -> String { "\(RestAPI.prefix)/deliveries/\(id)" }
 
   static let idempotencyKeyBytes = 255
   private static let idempotencyKey = RouteParameter(
@@ -83,9 +85,22 @@ enum Deliveries {
       try await call.backends.transfer.unary(Transfer.planDelivery, request, call.onward(Patience.plan)))
   }
 
+  private static let filters: [RouteParameter] = [
+    .choice("status", DeliveryStatus.self, "Only those in a state."),
+    RouteParameter(
+      name: "search", summary: "Words that all stand in the files, tickets, title, destination or requester's name."),
+    RouteParameter(name: "createdFrom", summary: "Only those made then or later.", kind: .timestamp),
+    RouteParameter(name: "createdBefore", summary: "Only those made earlier.", kind: .timestamp),
+    RouteParameter(name: "schedule", summary: "Only those that a schedule of this name started."),
+  ]
+
   @Sendable static func list(_ call: RestCall) async throws -> Response {
     var request = ListDeliveriesRequest()
     request.status = try call.choice("status")
+    request.search = call.query("search")
+    request.createdFrom = try call.timestamp("createdFrom")
+    request.createdBefore = try call.timestamp("createdBefore")
+    request.schedule = call.query("schedule")
     request.pageSize = try call.pageSize()
     request.pageToken = call.query("pageToken")
     return call.json(try await call.backends.transfer.unary(Transfer.listDeliveries, request, call.onward()))

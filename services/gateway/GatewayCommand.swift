@@ -3,6 +3,7 @@
 import ArgumentParser
 import FerryAPI
 import FoundationEssentials
+import Logging
 import ServiceKit
 
 @main
@@ -13,6 +14,7 @@ struct GatewayCommand: AsyncParsableCommand {
 
   @OptionGroup var options: ServiceOptions
   @OptionGroup var peers: PeerOptions
+  @OptionGroup var tls: TLSFiles
 
   @Option(
     help: "Port of the HTTP side: REST, events and the web page; 0 takes a free one. [environment: FERRY_HTTP_PORT]")
@@ -26,11 +28,14 @@ struct GatewayCommand: AsyncParsableCommand {
 
   func run() async throws {
     let files = try StaticFiles(root: webRoot.nonEmpty ?? StaticFiles.installedRoot())
-    try await runService(name: "gateway", options: options, peers: peers, files: FerryFiles.all) { environment in
+    let serverTLS = tls.serverTLS(Logger(label: "gateway") { _ in JSONLogHandler(service: "gateway", level: options.logLevel) })
+    try await runService(
+      name: "gateway", options: options, peers: peers, files: FerryFiles.all, tls: serverTLS
+    ) { environment in
       let backends = Backends { environment.channel(to: $0, connection: $1) }
       let http = HTTPService(
-        api: RestAPI(backends: backends, logger: environment.logger), files: files, host: options.host,
-        port: Int(httpPort))
+        api: RestAPI(backends: backends, logger: environment.logger, isTLS: serverTLS != nil), files: files,
+        host: options.host, port: Int(httpPort), tls: serverTLS)
       try await http.start()
       environment.onShutdown { await http.stop() }
       return GatewayService(backends: backends).router()

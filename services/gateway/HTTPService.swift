@@ -1,6 +1,7 @@
 // The HTTP/1.1 server: the REST routes and the page's files on one port, with bounds on connections, headers and idle
 // time. It stops gracefully: no new requests, event streams end at once, and what runs gets a moment.
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import RPC
@@ -25,13 +26,16 @@ final class HTTPService: Sendable {
   private let files: StaticFiles
   private let host: String
   private let port: Int
+  private let tls: ServerTLS?
   private let running = Mutex(Running())
 
-  init(api: RestAPI, files: StaticFiles, host: String, port: Int) {
+  /// - Parameter tls: nil: no TLS.
+  init(api: RestAPI, files: StaticFiles, host: String, port: Int, tls: ServerTLS? = nil) {
     self.api = api
     self.files = files
     self.host = host
     self.port = port
+    self.tls = tls
   }
 
   /// Listens; returns once it does, or throws why it cannot.
@@ -39,12 +43,7 @@ final class HTTPService: Sendable {
     let (ports, bound) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
     let application = Application(
       router: router(),
-      server: .http1(
-        configuration: .init(
-          idleTimeout: Self.idleTimeout,
-          httpDecoderConfiguration: .init(
-            maxHeaderFieldSize: Self.maxHeaderFieldBytes, maxHeaderListSize: Self.maxHeaderBytes,
-            maxHeaderFieldCount: Self.maxHeaderFields))),
+      server: try server(),
       configuration: ApplicationConfiguration(
         address: .hostname(host, port: port), serverName: nil,
         availableConnectionsDelegate: .maximum(Self.maxConnections, logger: api.logger)),
@@ -61,11 +60,24 @@ final class HTTPService: Sendable {
     }
     running.withLock { $0 = Running(group: group, task: task) }
     for await port in ports {
-      api.logger.info("http ready", metadata: ["host": "\(host)", "port": "\(port)"])
+      api.logger.info("http ready", metadata: ["host": "\(host)", "port": "\(port)", "tls": "\(tls != nil)"])
       return
     }
     try await task.value
     throw RPCError(.unavailable, "The HTTP side ended before it was ready.")
+  }
+
+  private func server() throws(RPCError) -> HTTPServerBuilder {
+    let configuration = HTTP1Channel.Configuration(
+      idleTimeout: Self.idleTimeout,
+      httpDecoderConfiguration: .init(
+        maxHeaderFieldSize: Self.maxHeaderFieldBytes, maxHeaderListSize: Self.maxHeaderBytes,
+        maxHeaderFieldCount: Self.maxHeaderFields))
+    guard let tls else { return .http1(configuration: configuration) }
+    let acceptor = try TLSAcceptor(tls, applicationProtocols: HTTPSChannel.applicationProtocols)
+    return HTTPServerBuilder { responder in
+      HTTPSChannel(HTTP1Channel(responder: responder, configuration: configuration), acceptor)
+    }
   }
 
   /// Lets what runs end, for a bounded time, then closes.

@@ -111,6 +111,7 @@ struct OpenAPIDocument {
       switch parameter.kind {
       case .text: ["type": "string", "maxLength": .number(maxLength)]
       case .flag: ["type": "boolean"]
+      case .timestamp: ["type": "string", "format": "date-time"]
       case .number(let limit): ["type": "integer", "minimum": 0, "maximum": .number(limit)]
       case .choice(let descriptor): ["type": "string", "enum": .list(descriptor.values.map { .text($0.name) })]
       }

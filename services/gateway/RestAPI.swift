@@ -12,13 +12,15 @@ struct RestAPI: Sendable {
   let backends: Backends
   let logger: Logger
   let routes: [Route]
+  /// Requests come in over TLS.
+  private let isTLS: Bool
 
-  init(backends: Backends, logger: Logger) {
-    (self.backends, self.logger) = (backends, logger)
+  init(backends: Backends, logger: Logger, isTLS: Bool = false) {
+    (self.backends, self.logger, self.isTLS) = (backends, logger, isTLS)
     let streams = EventStreams()
     let routes =
       Sessions.routes + UserRoutes.routes + Overviews.routes + Storage.routes + DestinationRoutes.routes
-      + Deliveries.routes(streams) + Tickets.routes + NotificationRoutes.routes(streams)
+      + Deliveries.routes(streams) + ScheduleRoutes.routes + Tickets.routes + NotificationRoutes.routes(streams)
     self.routes = routes + [Self.description(of: routes)]
   }
 
@@ -70,9 +72,9 @@ struct RestAPI: Sendable {
     let began = ContinuousClock.now
     var response: Response
     do {
-      let call = try RestCall(request, parameters: parameters, backends: backends)
+      let call = try RestCall(request, parameters: parameters, backends: backends, isTLS: isTLS)
       if route.checksChange, case .cookie = call.credential, request.method != .get {
-        try BrowserSession.checkChange(request.headers)
+        try BrowserSession.checkChange(request.headers, host: request.head.authority)
       }
       response = try await route.answer(call)
     } catch let problem as ProblemDetails {

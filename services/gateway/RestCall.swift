@@ -19,11 +19,16 @@ struct RestCall: Sendable {
   let request: Request
   let backends: Backends
   let credential: Credential
+  /// The caller reached us over TLS, here or at a proxy in front: cookies may be `Secure`.
+  let isSecure: Bool
   private let parameters: Parameters
   private let query: [(name: String, value: String)]
 
-  init(_ request: Request, parameters: Parameters, backends: Backends) throws(ProblemDetails) {
+  init(
+    _ request: Request, parameters: Parameters, backends: Backends, isTLS: Bool = false
+  ) throws(ProblemDetails) {
     self.request = request
+    isSecure = isTLS || BrowserSession.isSecure(request.headers)
     self.parameters = parameters
     self.backends = backends
     credential = Credential(request.headers)
@@ -63,6 +68,16 @@ struct RestCall: Sendable {
     case "true": return true
     default: throw Self.bad("\(name) is neither true nor false.", next: "Give true or false, or leave it out.")
     }
+  }
+
+  /// A time in RFC 3339; nil if it is not there.
+  func timestamp(_ name: String) throws(ProblemDetails) -> Timestamp? {
+    let text = query(name)
+    if text.isEmpty { return nil }
+    guard let time = Timestamp(rfc3339: text) else {
+      throw Self.bad("\(name) is no time in RFC 3339.", next: "Write it like 2026-11-27T06:30:00Z, with a + as %2B.")
+    }
+    return time
   }
 
   /// An enumeration's value by its proto3 JSON name; unspecified if it is not there.

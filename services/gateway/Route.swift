@@ -87,6 +87,8 @@ struct RouteParameter: Sendable {
     case text
     case flag
     case number(upTo: Int64)
+    /// RFC 3339.
+    case timestamp
     case choice(EnumDescriptor)
   }
 

@@ -67,7 +67,7 @@ enum Sessions {
   private static func flow(_ flow: String, until: Timestamp?, _ call: RestCall) -> String {
     BrowserSession.flowCookie(
       flow, until: until, now: Int64(Date().timeIntervalSince1970),
-      secure: BrowserSession.isSecure(call.request.headers))
+      secure: call.isSecure)
   }
 
   @Sendable static func refresh(_ call: RestCall) async throws -> Response {
@@ -85,7 +85,7 @@ enum Sessions {
     } catch let error as RPCError where asBrowser && error.code == .unauthenticated {
       // The session is over: its cookies go, so that the page asks to sign in once and not again and again.
       var response = ProblemDetails(error).response()
-      response.setCookies(BrowserSession.endedCookies(secure: BrowserSession.isSecure(call.request.headers)))
+      response.setCookies(BrowserSession.endedCookies(secure: call.isSecure))
       return response
     }
   }
@@ -97,7 +97,7 @@ enum Sessions {
     _ = try await call.backends.auth.unary(Auth.signOut, request, call.onward())
     var response = RestCall.empty
     if asBrowser {
-      response.setCookies(BrowserSession.endedCookies(secure: BrowserSession.isSecure(call.request.headers)))
+      response.setCookies(BrowserSession.endedCookies(secure: call.isSecure))
     }
     return response
   }
@@ -113,7 +113,7 @@ enum Sessions {
     let hasCookie = [.access, .refresh].contains { BrowserSession.cookie($0, in: headers) != nil }
     if case .bearer = call.credential { return false }
     guard BrowserSession.isPage(headers) || hasCookie else { return false }
-    try BrowserSession.checkChange(headers)
+    try BrowserSession.checkChange(headers, host: call.request.head.authority)
     return true
   }
 
@@ -126,7 +126,7 @@ enum Sessions {
     response.setCookies(
       BrowserSession.cookies(
         for: session, now: Int64(Date().timeIntervalSince1970),
-        secure: BrowserSession.isSecure(call.request.headers)))
+        secure: call.isSecure))
     return response
   }
 }

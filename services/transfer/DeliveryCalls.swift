@@ -46,7 +46,7 @@ struct DeliveryCalls: Sendable {
 
   // MARK: Who sees what
 
-  private static func seesAll(_ caller: Caller) -> Bool {
+  static func seesAll(_ caller: Caller) -> Bool {
     caller.has(anyOf: .operator, .auditor, .admin, .approver) || caller.isService
   }
 
@@ -85,44 +85,27 @@ struct DeliveryCalls: Sendable {
     guard !caller.isService else {
       throw .denied("A delivery is asked for by a person.", next: "Call it with a person's token.")
     }
-    let wanted = try RequestCheck.check(request.request)
-    try RequestCheck.idempotencyKey(request.idempotencyKey)
-    let choice = try await DestinationChoice.resolve(
-      wanted.destination, path: wanted.path, given: request.credentials, store: workflow.destinations)
-    var delivery = Delivery()
-    delivery.id = RandomID.make(prefix: "dlv_")
-    delivery.request = wanted
-    delivery.status = .pending
-    delivery.requester = caller.person
-    delivery.states = StateTracker().states
-    delivery.destination = choice.url
-    delivery.createdAt = Timestamp(milliseconds: SystemTime.now())
-    if !request.idempotencyKey.isEmpty {
-      let first = try await archive.claim(request.idempotencyKey, of: caller.id, for: delivery.id)
-      if first != delivery.id {
-        if let known = try await archive.delivery(first) { return try await again(known, wanted) }
-        delivery.id = first  // the call that made it died before it wrote anything down
+    let begun = try await starter.begin(
+      request.request, request.credentials, by: caller.person, key: request.idempotencyKey)
+    switch begun {
+    case .new(let delivery):
+      try await starter.start(delivery)
+      return try await withTickets(delivery.id, context)
+    case .known(let known):
+      guard known.request == request.request else {
+        throw .precondition(
+          "This idempotency key was used for another request, which made the delivery \(known.id).",
+          next: "Use a new key for a new request.", problem: "IDEMPOTENCY_KEY_REUSED")
       }
-    }
-    do throws(RPCError) { try await archive.create(delivery, request.credentials) } catch {
-      // Two calls with one key at once: the other one was quicker.
-      guard error.code == .aborted, let known = try await archive.delivery(delivery.id) else { throw error }
-      return try await again(known, wanted)
-    }
-    let watcher = hub.watch(delivery.id)
-    try await starter.start(delivery)
-    return try await settled(delivery.id, watcher, Self.wait(Self.ticketWait, context)) {
-      !$0.userTicket.isEmpty || $0.status.isEnded
+      return try await current(known.id) ?? known
     }
   }
 
-  private func again(_ known: Delivery, _ wanted: DeliveryRequest) async throws(RPCError) -> Delivery {
-    guard known.request == wanted else {
-      throw .precondition(
-        "This idempotency key was used for another request, which made the delivery \(known.id).",
-        next: "Use a new key for a new request.", problem: "IDEMPOTENCY_KEY_REUSED")
+  /// A delivery that has just been started, once it has its tickets.
+  func withTickets(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
+    try await settled(id, hub.watch(id), Self.wait(Self.ticketWait, context)) {
+      !$0.userTicket.isEmpty || $0.status.isEnded
     }
-    return try await current(known.id) ?? known
   }
 
   /// Never so long that the caller's own deadline would pass without an answer.
@@ -162,18 +145,21 @@ struct DeliveryCalls: Sendable {
     let caller = try context.caller
     let partition = Self.seesAll(caller) ? JournalKeys.all : JournalKeys.of(requester: caller.id)
     let size = min(try Self.pageSize(request.pageSize), Self.maxDeliveriesPage)
+    let filter = try DeliveryFilter(request)
     var token = Self.token(request.pageToken)
     var response = ListDeliveriesResponse()
     var looked = 0
     repeat {
       let wanted = size - response.deliveries.count
       let page = try await archive.page(partition, order: .descending, limit: wanted, after: token)
-      for document in page.documents {
-        guard let delivery = try await current(document.key.sort) else { continue }
-        if request.status == .unspecified || delivery.status == request.status { response.deliveries.append(delivery) }
-      }
       looked += page.documents.count
       token = page.next
+      for document in page.documents {
+        guard let delivery = try await current(document.key.sort) else { continue }
+        // They come the newest first: what follows is older still.
+        if filter.isPast(delivery) { return response }
+        if filter.takes(delivery) { response.deliveries.append(delivery) }
+      }
     } while token != nil && response.deliveries.count < size && looked < Self.maxScan
     response.nextPageToken = token?.rawValue ?? ""
     return response

@@ -8,9 +8,54 @@ import ServiceKit
 import Workflow
 
 struct DeliveryStarter: Sendable {
+  /// What a request to begin came to.
+  enum Begun: Sendable {
+    /// It is written down, and is to be started.
+    case new(Delivery)
+    /// Its key made this one before.
+    case known(Delivery)
+  }
+
   let archive: DeliveryArchive
+  let destinations: DestinationStore
   let engine: WorkflowEngine
   let logger: Logger
+
+  /// Checks what is asked for and writes it down.
+  /// - Parameters:
+  ///   - key: of the requester's; the same one gives the same delivery again. Empty: none.
+  ///   - schedule: that asks for it on the requester's behalf; empty: the requester does.
+  func begin(
+    _ request: DeliveryRequest?, _ credentials: DestinationCredentials? = nil, by requester: Person, key: String,
+    schedule: String = ""
+  ) async throws(RPCError) -> Begun {
+    let wanted = try RequestCheck.check(request)
+    try RequestCheck.idempotencyKey(key)
+    let choice = try await DestinationChoice.resolve(
+      wanted.destination, path: wanted.path, given: credentials, store: destinations)
+    var delivery = Delivery()
+    delivery.id = RandomID.make(prefix: "dlv_")
+    delivery.request = wanted
+    delivery.status = .pending
+    delivery.requester = requester
+    delivery.states = StateTracker().states
+    delivery.destination = choice.url
+    delivery.createdAt = Timestamp(milliseconds: SystemTime.now())
+    delivery.schedule = schedule
+    if !key.isEmpty {
+      let first = try await archive.claim(key, of: requester.id, for: delivery.id)
+      if first != delivery.id {
+        if let known = try await archive.delivery(first) { return .known(known) }
+        delivery.id = first  // the call that made it died before it wrote anything down
+      }
+    }
+    do throws(RPCError) { try await archive.create(delivery, credentials) } catch {
+      // Two calls with one key at once: the other one was quicker.
+      guard error.code == .aborted, let known = try await archive.delivery(delivery.id) else { throw error }
+      return .known(known)
+    }
+    return .new(delivery)
+  }
 
   /// Starts a delivery that is written down, or sets it going again. Safe to repeat.
   func start(_ delivery: Delivery) async throws(RPCError) {

@@ -7,8 +7,6 @@ import ServiceKit
 import Transport
 
 struct DestinationCalls: Sendable {
-  static let maxNameBytes = 64
-
   let store: DestinationStore
 
   func register(in router: inout Router) {
@@ -25,7 +23,7 @@ struct DestinationCalls: Sendable {
     guard var destination = request.destination else {
       throw .invalid("The call holds no destination.", next: "Give its name and URL.")
     }
-    try check(name: destination.name)
+    try SavedName.check(destination.name, of: "destination")
     try DestinationChoice.check(request.credentials)
     let choice = try DestinationChoice.spelledOut(destination)
     var credentials = request.credentials
@@ -57,18 +55,6 @@ struct DestinationCalls: Sendable {
     }
     try await store.delete(request.name)
     return DeleteDestinationResponse()
-  }
-
-  private func check(name: String) throws(RPCError) {
-    let isPlain = name.unicodeScalars.allSatisfy { scalar in
-      scalar.isASCII
-        && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-_.".unicodeScalars.contains(scalar))
-    }
-    guard !name.isEmpty, name.utf8.count <= Self.maxNameBytes, isPlain else {
-      throw .invalid(
-        "A destination can't be named \(String(name.prefix(Self.maxNameBytes)).debugDescription).",
-        next: "Use 1 to \(Self.maxNameBytes) letters, digits, \"-\", \"_\" and \".\".")
-    }
   }
 
   // MARK: Test

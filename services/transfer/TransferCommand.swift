@@ -102,14 +102,23 @@ struct TransferCommand: AsyncParsableCommand {
       }
     }
     await engine.register(workflow.kind)
-    let starter = DeliveryStarter(archive: workflow.archive, engine: engine, logger: logger)
+    let starter = DeliveryStarter(
+      archive: workflow.archive, destinations: workflow.destinations, engine: engine, logger: logger)
     try await starter.finishStarting()
     try await engine.resume()
     environment.onStopping { hub.close() }
     environment.onShutdown { await engine.stop() }
     let deliveries = DeliveryCalls(workflow: workflow, engine: engine, starter: starter, prices: prices)
+    let schedules = ScheduleStore(store: store)
+    let runner = ScheduleRunner(
+      schedules: schedules, starter: starter, logger: logger, identity: identity,
+      auth: Auth.Client(environment.channel(to: "auth")),
+      notifications: Notifications.Client(environment.channel(to: "notification")))
+    await runner.start()
+    environment.onShutdown { await runner.stop() }
     var router = Router()
     deliveries.register(in: &router)
+    ScheduleCalls(schedules: schedules, runner: runner, deliveries: deliveries).register(in: &router)
     DestinationCalls(store: workflow.destinations).register(in: &router)
     return router
   }

@@ -4,7 +4,7 @@ import { completeSingleSignOn, get, query, signOut, takeSingleSignOn } from "./a
 import { button, fill, h } from "./dom.js";
 import { forgetDraft, keepOrder } from "./draft.js";
 import { number } from "./format.js";
-import { deliveriesPage, notificationsPage, ticketPage, ticketsPage, watchNotifications } from "./pages/lists.js";
+import { notificationsPage, ticketPage, ticketsPage, watchNotifications } from "./pages/lists.js";
 import { homePage } from "./pages/home.js";
 import { errorBox } from "./pages/parts.js";
 import { signInPage } from "./pages/signin.js";
@@ -22,16 +22,17 @@ const pages = [
   [/^\/?$/, homePage, "/"],
   [/^\/new$/, later(() => import("./pages/start.js"), "startPage"), "/new"],
   [/^\/new\/confirm$/, later(() => import("./pages/confirm.js"), "confirmPage"), "/new"],
-  [/^\/deliveries$/, deliveriesPage, "/deliveries"],
+  [/^\/deliveries$/, later(() => import("./pages/history.js"), "historyPage"), "/deliveries"],
   [/^\/deliveries\/([^/]+)$/, later(() => import("./pages/delivery.js"), "deliveryPage"), "/deliveries"],
   [/^\/deliveries\/([^/]+)\/opened$/, later(() => import("./pages/confirm.js"), "openedPage"), "/deliveries"],
+  [/^\/schedules$/, later(() => import("./pages/schedules.js"), "schedulesPage"), "/schedules"],
   [/^\/tickets$/, ticketsPage, "/tickets"],
   [/^\/tickets\/([^/]+)$/, ticketPage, "/tickets"],
   [/^\/notifications$/, notificationsPage, "/notifications"],
   [/^\/setup$/, later(() => import("./pages/setup.js"), "setupPage"), "/setup"],
 ];
 const links = [["/", text.nav.home], ["/new", text.nav.start], ["/deliveries", text.nav.deliveries],
-  ["/tickets", text.nav.tickets],
+  ["/schedules", text.nav.schedules], ["/tickets", text.nav.tickets],
   ["/notifications", text.nav.notifications], ["/setup", text.nav.setup]];
 
 let user = null;

@@ -8,6 +8,7 @@ import { credentialFields } from "./credentials.js";
 import { logLine, notificationRow } from "./lists.js";
 import { deliveryTitle, errorBox, facts, heading, isOver, missingParts, pagedList, problemBox,
   statusTag } from "./parts.js";
+import { verifyButton } from "./verify.js";
 
 const kinds = ["state", "progress", "retry", "note", "ended", "problem"];
 const logLimit = 200;
@@ -349,6 +350,7 @@ function filesCard(path) {
 }
 
 function receiptCard(path, receipt) {
+  const verifying = verifyButton(path);
   return h("section", { class: "card" },
     h("div", { class: "note good" }, h("strong", {}, text.delivery.receipt), h("p", {}, text.delivery.receiptHint)),
     facts([[text.delivery.proof, receipt.proof], [text.delivery.source, receipt.source],
@@ -366,5 +368,5 @@ function receiptCard(path, receipt) {
       receipt.parts?.length ? h("a", { class: "button", href: `api/v1/${path}/receipt/files`, download: "" },
         text.delivery.downloadFiles(count(receipt.totalFiles))) : null,
       h("a", { class: "button", href: "api/v1/receipt-key", download: "fileferry-receipt-key.json" },
-        text.delivery.downloadKey)));
+        text.delivery.downloadKey), verifying.check), verifying.result);
 }

@@ -1,34 +1,24 @@
-// The lists: deliveries, tickets and one ticket, notifications.
+// The lists: tickets and one ticket, notifications.
 import { follow, get, part, post, query } from "../api.js";
 import { announce, button, choices, fill, h } from "../dom.js";
 import { clock, enumWord, number, time } from "../format.js";
 import { text } from "../text.js";
-import { deliveryRow, errorBox, facts, heading, pagedList } from "./parts.js";
+import { errorBox, facts, heading, pagedList } from "./parts.js";
 
 const pageSize = 25;
 
-export function deliveriesPage(root, { params, go }) {
-  const status = params.get("status") ?? "";
-  fill(root, heading(text.deliveries.title, null, h("a", { class: "button main", href: "#/new" }, text.nav.start)),
-    h("div", { class: "card" },
-      choices(text.deliveries.filter, Object.entries(text.deliveries.filters), status,
-        (value) => go(query("#/deliveries", { status: value }))),
-      h("div", { class: "gap" }, pagedList({
-        async load(pageToken) {
-          const wanted = status ? `DELIVERY_STATUS_${status}` : "";
-          const page = await get(query("deliveries", { status: wanted, pageToken, pageSize }));
-          return { items: page.deliveries ?? [], nextPageToken: page.nextPageToken };
-        },
-        row: deliveryRow, empty: text.deliveries.none,
-      }))));
-}
-
-export function ticketsPage(root, { params, go }) {
-  const kind = params.get("kind") ?? "";
+export function ticketsPage(root, { params }) {
+  const list = h("div", { class: "gap" });
   fill(root, heading(text.tickets.title), h("div", { class: "card" },
-    choices(text.tickets.filter, Object.entries(text.tickets.kinds), kind,
-      (value) => go(query("#/tickets", { kind: value }))),
-    h("div", { class: "gap" }, pagedList({
+    choices(text.tickets.filter, Object.entries(text.tickets.kinds), params.get("kind") ?? "", (kind) => {
+      history.replaceState(null, "", query("#/tickets", { kind }));
+      show(kind);
+    }), list));
+  show(params.get("kind") ?? "");
+
+  /** The list alone is made anew: whoever goes through the choices with arrow keys stays among them. */
+  function show(kind) {
+    fill(list, pagedList({
       async load(pageToken) {
         const page = await get(query("tickets", { kind: kind ? `TICKET_KIND_${kind}` : "", pageToken, pageSize }));
         return { items: page.tickets ?? [], nextPageToken: page.nextPageToken };
@@ -40,7 +30,8 @@ export function ticketsPage(root, { params, go }) {
             ticket.requester?.name].filter(Boolean).join(" · "))),
         h("span", { class: "small soft" }, time(ticket.openedAt)), ticketTag(ticket))),
       empty: text.tickets.none,
-    }))));
+    }));
+  }
 }
 
 export function ticketTag(ticket) {

@@ -55,7 +55,12 @@ export function deliveryRow(delivery) {
     h("span", { class: "small soft" }, time(delivery.createdAt)), statusTag(delivery.status)));
 }
 
-/** A list that fetches a page at a time. `load(pageToken)` answers { items, nextPageToken }. */
+const emptyPages = 20;
+
+/**
+ * A list that fetches a page at a time. `load(pageToken)` answers { items, nextPageToken }; `row(item)` makes one element
+ * or several.
+ */
 export function pagedList({ load, row, empty, tag = "ul", props = { class: "list" } }) {
   const list = h(tag, props);
   const foot = h("div", {});
@@ -63,8 +68,12 @@ export function pagedList({ load, row, empty, tag = "ul", props = { class: "list
   async function next(token) {
     fill(foot, h("p", { class: "empty" }, text.loading));
     try {
-      const page = await load(token);
-      list.append(...page.items.map(row));
+      let page = await load(token);
+      // A page of a search may hold nothing and still have a next one.
+      for (let tries = 1; tries < emptyPages && page.items.length === 0 && page.nextPageToken; tries += 1) {
+        page = await load(page.nextPageToken);
+      }
+      list.append(...page.items.flatMap(row));
       fill(foot, page.nextPageToken ? h("div", { class: "gap" }, button(text.more, () => next(page.nextPageToken)))
         : list.children.length === 0 ? h("p", { class: "empty" }, empty) : null);
     } catch (error) {

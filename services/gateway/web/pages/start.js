@@ -9,6 +9,7 @@ import { destinationPart } from "./destination.js";
 import { optionsPart } from "./options.js";
 import { errorBox, heading } from "./parts.js";
 import { planView } from "./plan.js";
+import { scheduleForm } from "./schedules.js";
 
 const words = text.start;
 const bucketPages = 10;
@@ -38,6 +39,10 @@ export function startPage(root, { params: asked, go }) {
   description.value = draft.description ?? "";
   const target = destinationPart(draft.destination, keptOrder()?.body.credentials);
   const outcome = h("div", { "aria-live": "polite" });
+  const scheduleSlot = h("div", {});
+  const toSchedule = button(text.schedules.put, () => {
+    if (complete()) scheduleForm(scheduleSlot, toSchedule, () => body().request, go);
+  });
   connection.addEventListener("change", () => {
     Object.assign(state, { connection: connection.value, bucket: "", prefix: "", selections: [], patterns: [] });
     keepPlace();
@@ -60,7 +65,8 @@ export function startPage(root, { params: asked, go }) {
       field(words.group, group, { hint: words.groupHint }), field(words.priority, priority),
       field(words.ticketTitle, title, { hint: words.written, wide: true }),
         field(words.description, description, { hint: words.written, wide: true }))),
-    options.element, outcome, h("div", { class: "row" }, button(words.go, start, { class: "main" }), button(words.plan, plan)));
+    options.element, outcome, scheduleSlot,
+    h("div", { class: "row gap" }, button(words.go, start, { class: "main" }), button(words.plan, plan), toSchedule));
   for (const kind of ["input", "change", "click"]) root.addEventListener(kind, keepDraft);
   loadConnections();
   return () => { for (const kind of ["input", "change", "click"]) root.removeEventListener(kind, keepDraft); };
