@@ -10,10 +10,15 @@ public enum Assist {
   public static let recommend = UnaryMethod<RecommendRequest, Recommendations>(name, "Recommend")
   public static let composeCompletion = UnaryMethod<ComposeCompletionRequest, CompletionMessage>(
     name, "ComposeCompletion")
+  /// Answers a question about a delivery, piece by piece as it is written.
+  public static let chat = ServerStreamingMethod<ChatRequest, ChatAnswer>(name, "Chat")
 
   public static let service = ServiceDescriptor(
     name,
-    [describeTicket.descriptor, analyseFiles.descriptor, recommend.descriptor, composeCompletion.descriptor])
+    [
+      describeTicket.descriptor, analyseFiles.descriptor, recommend.descriptor, composeCompletion.descriptor,
+      chat.descriptor,
+    ])
 }
 
 public struct DescribeTicketRequest: Message {
@@ -319,6 +324,107 @@ public struct CompletionMessage: Message {
   }
 }
 
+public struct ChatRole: ProtoEnum {
+  public var rawValue: Int32
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Taken as user.
+  public static let unspecified = ChatRole(rawValue: 0)
+  public static let user = ChatRole(rawValue: 1)
+  public static let assistant = ChatRole(rawValue: 2)
+
+  public static let descriptor = EnumDescriptor(
+    "fileferry.v1.ChatRole", [("CHAT_ROLE_UNSPECIFIED", 0), ("CHAT_ROLE_USER", 1), ("CHAT_ROLE_ASSISTANT", 2)])
+}
+
+public struct ChatMessage: Message {
+  public var role = ChatRole.unspecified
+  public var text = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ChatMessage", [.init(1, "role", .enumeration(ChatRole.self)), .init(2, "text", .string)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: role = try reader.enumeration()
+    case 2: text = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.enumeration(1, role)
+    writer.string(2, text)
+  }
+}
+
+public struct ChatRequest: Message {
+  /// So far; the last one is the question.
+  public var messages: [ChatMessage] = []
+  /// That they are about.
+  public var delivery: Delivery?
+  /// Of it, those that failed.
+  public var files: [DeliveryFile] = []
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ChatRequest",
+    [
+      .init(1, "messages", .message(ChatMessage.self), .repeated), .init(2, "delivery", .message(Delivery.self)),
+      .init(3, "files", .message(DeliveryFile.self), .repeated),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.messages(into: &messages)
+    case 2: try reader.message(into: &delivery)
+    case 3: try reader.messages(into: &files)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.messages(1, messages)
+    writer.message(2, delivery)
+    writer.messages(3, files)
+  }
+}
+
+public struct ChatAnswer: Message {
+  /// What comes next of it.
+  public var text = ""
+  /// Questions that may follow; with the last piece.
+  public var suggestions: [String] = []
+  /// With the last piece.
+  public var generator = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.ChatAnswer",
+    [
+      .init(1, "text", .string), .init(2, "suggestions", .string, .repeated), .init(3, "generator", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: text = try reader.string()
+    case 2: suggestions.append(try reader.string())
+    case 3: generator = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.string(1, text)
+    writer.strings(2, suggestions)
+    writer.string(3, generator)
+  }
+}
+
 extension FerryFiles {
   public static let assist = FileDescriptor(
     "fileferry/v1/assist.proto", package: package, dependencies: [common, transfer],
@@ -326,8 +432,9 @@ extension FerryFiles {
       DescribeTicketRequest.descriptor, TicketText.descriptor, FileFacts.descriptor, FileGroup.descriptor,
       AnalyseFilesRequest.descriptor, FileAnalysis.descriptor, RecommendRequest.descriptor,
       Recommendation.descriptor, Recommendations.descriptor, ComposeCompletionRequest.descriptor,
-      CompletionMessage.descriptor,
+      CompletionMessage.descriptor, ChatMessage.descriptor, ChatRequest.descriptor, ChatAnswer.descriptor,
     ],
+    enums: [ChatRole.descriptor],
     services: [Assist.service])
 }
 
@@ -355,6 +462,11 @@ extension Assist {
       _ request: ComposeCompletionRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> CompletionMessage {
       try await channel.unary(Assist.composeCompletion, request, options)
+    }
+    public func chat(
+      _ request: ChatRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> ResponseStream<ChatAnswer> {
+      try await channel.serverStreaming(Assist.chat, request, options)
     }
   }
 }

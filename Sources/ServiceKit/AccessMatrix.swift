@@ -111,6 +111,7 @@ public enum AccessMatrix {
       "AnalyseFiles": assisted,
       "Recommend": assisted,
       "ComposeCompletion": assisted,
+      "Chat": .signedIn,
     ],
     "Gateway": ["GetJourney": .signedIn, "GetDashboard": .signedIn, "GetSystemStatus": .signedIn],
   ]

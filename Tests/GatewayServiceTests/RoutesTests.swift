@@ -114,7 +114,7 @@ import Testing
         "POST destinations:test", "POST deliveries", "GET deliveries", "POST deliveries/plan", "GET deliveries/{id}",
         "GET deliveries/{id}/files", "GET deliveries/{id}/events", "POST deliveries/{id}/pause",
         "POST deliveries/{id}/resume", "POST deliveries/{id}/cancel",
-        "POST deliveries/{id}/retry", "GET deliveries/{id}/receipt",
+        "POST deliveries/{id}/retry", "POST deliveries/{id}/chat", "GET deliveries/{id}/receipt",
         "GET deliveries/{id}/receipt/files", "GET receipt-key", "GET openapi.json", "GET tickets",
         "GET tickets/{number}", "GET notifications", "POST notifications/read", "GET notifications/events",
         "GET notifications/channels", "GET schedules", "GET schedules/{name}", "PUT schedules/{name}",

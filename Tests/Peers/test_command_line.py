@@ -285,6 +285,19 @@ def test_schedules(ferry, courier, sshd, inbox):
     ferry("destination", "remove", name)
 
 
+def test_questions_about_a_delivery(ferry, sshd, inbox):
+    source = f"s3://samples/{samples.BIG_KEY}"
+    delivery = started(ferry("deliver", source, sshd.url(inbox), *identity(sshd), "--watch").text)
+    ticket = ferry("status", delivery, "--json").json()["userTicket"]
+    assert f"Your ticket is {ticket}, the audit ticket AUD" in ferry("chat", delivery, "What are the ticket numbers?").text
+    told = ferry("chat", delivery, "how is it proven", "--json").json()
+    assert "signed receipt" in told["text"] and told["generator"] == "rules" and told["suggestions"]
+    assert "Next:" in ferry("chat", "dlv_NONE", "why?", code=1).text
+    if not ferry.is_terminal:
+        said = ferry("chat", delivery, typed="how long did it take?\nwho asked for it?\n").text
+        assert re.search(r"^It took .+\.$", said, re.M) and "asked for it, for" not in said and "Administrator asked for it." in said
+
+
 def test_the_history_is_searched(ferry, sshd, inbox):
     title = f"Quarterly {os.urandom(4).hex()}"
     said = ferry("deliver", f"s3://samples/{samples.BIG_KEY}", sshd.url(inbox), *identity(sshd), "--title", title, "--watch").text
@@ -393,7 +406,7 @@ def test_every_command_has_help_with_an_example(new_ferry):
     names = {words[0] for words in found}
     assert {"up", "login", "deliver", "plan", "status", "history", "watch", "pause", "resume", "cancel", "retry", "receipt",
             "receipt-key", "verify", "ls", "connection", "destination", "ticket", "user", "notifications", "system", "doctor",
-            "whoami", "logout", "schedule"} == names
+            "whoami", "logout", "schedule", "chat"} == names
     for words in found:
         text = new_ferry("help", *words).text
         assert "SUBCOMMANDS:" in text or re.search(r"Examples?:", text), f"ferry {' '.join(words)} shows no example"

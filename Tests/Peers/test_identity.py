@@ -45,7 +45,7 @@ MAY = {
     "Notifications.Notify": NOBODY, "Notifications.ListNotifications": SIGNED_IN, "Notifications.MarkRead": SIGNED_IN,
     "Notifications.WatchNotifications": SIGNED_IN, "Notifications.ListChannels": SIGNED_IN,
     "Assist.DescribeTicket": STEERING, "Assist.AnalyseFiles": STEERING, "Assist.Recommend": STEERING,
-    "Assist.ComposeCompletion": STEERING,
+    "Assist.ComposeCompletion": STEERING, "Assist.Chat": SIGNED_IN,
     "Gateway.GetJourney": SIGNED_IN, "Gateway.GetDashboard": SIGNED_IN, "Gateway.GetSystemStatus": SIGNED_IN,
 }
 GUARDED = sorted(name for name, who in MAY.items() if who != PUBLIC)

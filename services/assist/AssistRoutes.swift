@@ -1,4 +1,4 @@
-// The four methods: what of a request cannot be worked with is refused here, the rest is the generator's.
+// The five methods: what of a request cannot be worked with is refused here, the rest is the generator's.
 import FerryAPI
 import RPC
 import ServiceKit
@@ -6,6 +6,11 @@ import ServiceKit
 enum AssistRoutes {
   /// Files that one analysis takes; a message of 4 MiB holds about as many.
   static let maximumFiles = 50_000
+  /// Of a conversation that comes with a question.
+  static let maximumMessages = 100
+  static let maximumFailedFiles = 100
+  /// Bytes.
+  static let maximumQuestion = 4000
   /// Selections that a request may have here.
   static let maximumSelections = 10_000
 
@@ -26,6 +31,10 @@ enum AssistRoutes {
     router.handle(Assist.composeCompletion) { (request, _) async throws(RPCError) in
       try await generator.composeCompletion(request)
     }
+    router.handle(Assist.chat) { (request, _, writer) async throws(RPCError) in
+      try check(request)
+      try await generator.chat(request) { (piece) async throws(RPCError) in try await writer.send(piece) }
+    }
     return router
   }
 
@@ -38,6 +47,24 @@ enum AssistRoutes {
       throw .invalid(
         "The request has \(selections) selections; assist takes \(maximumSelections).",
         next: "Select folders instead of single files.")
+    }
+  }
+
+  static func check(_ chat: ChatRequest) throws(RPCError) {
+    guard chat.delivery?.id.isEmpty == false else {
+      throw .invalid("There is no delivery to talk about.", next: "Send it in the field delivery.")
+    }
+    guard let question = chat.messages.last, question.role != .assistant,
+      question.text.contains(where: { !$0.isWhitespace })
+    else { throw .invalid("There is no question.", next: "Send one as the last of the messages.") }
+    guard chat.messages.count <= maximumMessages, chat.files.count <= maximumFailedFiles else {
+      throw .invalid(
+        "The conversation has \(chat.messages.count) messages and \(chat.files.count) files.",
+        next: "Send the last \(maximumMessages) messages and \(maximumFailedFiles) files at most.")
+    }
+    guard question.text.utf8.count <= maximumQuestion else {
+      throw .invalid(
+        "The question has \(question.text.utf8.count) bytes; assist takes \(maximumQuestion).", next: "Ask it in fewer words.")
     }
   }
 

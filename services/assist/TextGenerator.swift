@@ -13,6 +13,11 @@ protocol TextGenerator: Sendable {
   func analyseFiles(_ request: AnalyseFilesRequest) async throws(RPCError) -> FileAnalysis
   func recommend(_ request: RecommendRequest) async throws(RPCError) -> Recommendations
   func composeCompletion(_ request: ComposeCompletionRequest) async throws(RPCError) -> CompletionMessage
+  /// The last message of the request is a question, and there is a delivery. `write` takes the answer's pieces; the last one
+  /// names the generator.
+  func chat(
+    _ request: ChatRequest, _ write: (ChatAnswer) async throws(RPCError) -> Void
+  ) async throws(RPCError)
 }
 
 /// The generators that --generator can name, one line each.

@@ -43,6 +43,9 @@ enum Deliveries {
         "deliveries/{id}/retry", "retryDelivery", "Goes on with a failed or cancelled delivery.",
         takes: RetryDeliveryRequest.self, returns: .message(Delivery.self),
         steer(Transfer.retryDelivery, \.id)),
+      .post(
+        "deliveries/{id}/chat", "chat", "Answers a question about a delivery: the last of the messages.",
+        takes: ChatRequest.self, returns: .message(ChatAnswer.self), chat),
       .get(
         "deliveries/{id}/receipt", "getReceipt", "The signed receipt, a JSON Web Signature (RFC 7515).",
         returns: .text(mediaType: "application/jose+json"), receipt),
@@ -117,6 +120,35 @@ enum Deliveries {
     request.pageToken = call.query("pageToken")
     return call.json(try await call.backends.transfer.unary(Transfer.listDeliveryFiles, request, call.onward()))
   }
+
+  /// What is talked about is the delivery as the caller may see it now; one in the body does not count.
+  @Sendable static func chat(_ call: RestCall) async throws -> Response {
+    var request: ChatRequest = try await call.body()
+    let id = try call.path("id")
+    let backends = call.backends
+    let delivery = try await backends.transfer.unary(Transfer.getDelivery, .with { $0.id = id }, call.onward(Patience.part))
+    request.delivery = delivery
+    request.files = []
+    if delivery.filesFailed > 0 {
+      let files = try await backends.transfer.unary(
+        Transfer.listDeliveryFiles, .with { ($0.deliveryID, $0.pageSize) = (id, RestBounds.pageSize) }, call.onward(Patience.part))
+      request.files = Array(files.files.filter { $0.status == .failed }.prefix(chatFiles))
+    }
+    var answer = ChatAnswer()
+    for try await piece in try await backends.assist.serverStreaming(Assist.chat, request, call.onward()) {
+      answer.text += piece.text
+      guard answer.text.utf8.count <= chatAnswerBytes else {
+        throw RPCError(.resourceExhausted, "The assistant's answer has no end.")
+      }
+      if !piece.suggestions.isEmpty { answer.suggestions = piece.suggestions }
+      if !piece.generator.isEmpty { answer.generator = piece.generator }
+    }
+    return call.json(answer)
+  }
+
+  /// Failed files that the assistant gets to know.
+  private static let chatFiles = 20
+  private static let chatAnswerBytes = 64 << 10
 
   /// A handler of one of the calls that steer a delivery: its body is the call's request, the path has the id.
   private static func steer<Request: Message>(

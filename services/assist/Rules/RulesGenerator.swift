@@ -5,6 +5,7 @@ import RPC
 
 struct RulesGenerator: TextGenerator {
   let name = "rules"
+  var now: @Sendable () -> Timestamp = Timestamp.now
 
   func describeTicket(_ request: DescribeTicketRequest) -> TicketText {
     let words = TicketWords(request)
@@ -38,5 +39,19 @@ struct RulesGenerator: TextGenerator {
       $0.body = words.body
       $0.generator = name
     }
+  }
+
+  func chat(
+    _ request: ChatRequest, _ write: (ChatAnswer) async throws(RPCError) -> Void
+  ) async throws(RPCError) {
+    guard let delivery = request.delivery, let question = request.messages.last?.text else { return }
+    let words = ChatWords(delivery, failed: request.files, now: now())
+    let topics = ChatTopic.all(in: question)
+    try await write(
+      .with {
+        $0.text = topics.isEmpty ? words.unknown : topics.map(words.answer).joined(separator: "\n\n")
+        $0.suggestions = ChatTopic.suggestions(for: delivery, besides: topics).map(words.question)
+        $0.generator = name
+      })
   }
 }

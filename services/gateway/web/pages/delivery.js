@@ -3,6 +3,7 @@ import { follow, get, part, post, query } from "../api.js";
 import { announce, button, fill, h } from "../dom.js";
 import { bytes, bytesOf, count, duration, enumWord, number, secondsBetween, share, speed, time } from "../format.js";
 import { text } from "../text.js";
+import { chatCard } from "./chat.js";
 import { countdown } from "./countdown.js";
 import { credentialFields } from "./credentials.js";
 import { logLine, notificationRow } from "./lists.js";
@@ -34,6 +35,7 @@ export function deliveryPage(root, { id, leaveSession }) {
   const log = h("ol", { class: "log", tabindex: 0, "aria-label": text.delivery.log });
   const logCard = h("section", { class: "card", hidden: true }, h("h2", {}, text.delivery.log), log);
   const bars = stateBars();
+  const chat = chatCard(id);
 
   fill(root, h("p", { class: "empty" }, text.loading));
   load();
@@ -46,7 +48,7 @@ export function deliveryPage(root, { id, leaveSession }) {
       if (left) return;
       fill(root, slots.head, slots.missing, slots.tickets, slots.trouble, slots.link, slots.progress, slots.leaving,
         slots.receipt, slots.files,
-        logCard, slots.request, slots.messages);
+        chat, logCard, slots.request, slots.messages);
       showJourney(journey);
       watched = !isOver(journey.delivery);
       log.replaceChildren();

@@ -1,5 +1,5 @@
 """In a real Chromium: a delivery put on a schedule from the form, run, paused and removed; the history along its line of time,
-searched and filtered; and a receipt whose signature the browser checks itself, genuine and forged."""
+searched and filtered; the assistant's answers; and a receipt whose signature the browser checks itself, genuine and forged."""
 import re
 import uuid
 
@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 import samples
 from contract import api
-from test_pages import WAYS, Hand, browser, look, lose_connection_at, page, sign_in  # noqa: F401  (fixtures)
+from test_pages import OFFLINE, Hand, browser, look, lose_connection_at, page, sign_in  # noqa: F401  (fixtures)
 
 SMALL_KEY = samples.SMALL_PREFIX + next(iter(samples.small()))
 
@@ -131,6 +131,32 @@ def test_the_history_is_a_line_of_time_that_is_searched(page, courier, sshd, inb
     expect(page.get_by_role("searchbox", name="Search")).to_have_value("")
     expect(entries.nth(1)).to_be_visible()
 
+
+
+@pytest.mark.slow
+def test_the_assistant_answers_beside_the_delivery(page, courier, sshd, inbox):
+    hand = Hand(page, page.way.by_keyboard)
+    delivery = courier.deliver(sshd.url(inbox), key="not/there.csv")
+    assert delivery.status == api.DELIVERY_STATUS_FAILED
+    sign_in(page, hand)
+    page.goto(f"/#/deliveries/{delivery.id}")
+    expect(page.get_by_role("button", name="How is it going?")).to_be_visible()
+    card = page.locator("section", has=page.get_by_role("heading", name="Ask about this delivery"))
+    page.context.set_offline(True)
+    hand.press(page.get_by_role("button", name="How is it going?"))
+    expect(card.get_by_text(OFFLINE)).to_be_visible()
+    page.context.set_offline(False)
+    hand.press(card.get_by_role("button", name="Try again"))
+    talk = page.get_by_role("log", name="Ask about this delivery")
+    expect(talk.locator("p").nth(1)).to_contain_text("It failed.")
+    hand.press(page.get_by_role("button", name="Why did it fail?"))
+    expect(talk.locator("p").nth(3)).to_contain_text("not/there.csv")
+    hand.type(page.get_by_label("Your question"), "And the tickets?")
+    page.keyboard.press("Enter")
+    expect(talk.locator("p").nth(5)).to_contain_text(delivery.user_ticket)
+    look(page, "19-chat")
+    page.reload()
+    expect(talk.locator("p")).to_have_count(6)
 
 
 @pytest.mark.slow
