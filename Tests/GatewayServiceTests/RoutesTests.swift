@@ -122,6 +122,26 @@ import Testing
       ])
   }
 
+  @Test("a GET's answer has an ETag; who has it already gets 304 and no body, and a POST's has none")
+  func entityTags() async throws {
+    let services = try await FakeServices(["auth": Self.auth(seen: Seen())])
+    let token = [("Authorization", "Bearer ACCESS")]
+    let (first, json) = try await send(.get, "me", services.backends, headers: token)
+    let etag = try #require(first.headers[.eTag])
+    #expect(first.status == .ok && json["userName"] as? String == "ada")
+    let (again, nothing) = try await sendText(
+      .get, "me", services.backends, headers: token + [("If-None-Match", "\"other\", \(etag)")])
+    #expect(again.status == .notModified && nothing.isEmpty && again.headers[.eTag] == etag)
+    #expect(again.headers[.contentSecurityPolicy] != nil)
+    let other = try await send(.get, "me", services.backends, headers: token + [("If-None-Match", "\"other\"")])
+    #expect(other.response.status == .ok)
+    let refused = try await send(.get, "me", services.backends, headers: [("If-None-Match", etag)])
+    #expect(refused.response.status == .unauthorized)
+    let posted = try await send(.post, "sessions", services.backends, body: #"{"userName":"ada","password":"right"}"#)
+    #expect(posted.response.headers[.eTag] == nil)
+    await services.stop()
+  }
+
   @Test("a program signs in and gets its tokens in the body, and no cookies")
   func programSignsIn() async throws {
     let services = try await FakeServices(["auth": Self.auth(seen: Seen())])

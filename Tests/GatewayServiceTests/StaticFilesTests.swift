@@ -48,7 +48,7 @@ import Testing
 
   @Test("who has the file already gets 304 and no body")
   func notModified() throws {
-    let etag = try #require(files["/"]?.etag)
+    let etag = try #require(files["/"]?.etag.description)
     for known in [etag, "W/\(etag)", "\"x\", \(etag)", "*"] {
       let response = try #require(files.response("/", [.ifNoneMatch: known]))
       #expect(response.status == .notModified)
@@ -73,7 +73,7 @@ import Testing
 
   @Test("another content has another validator")
   func etags() {
-    #expect(StaticFiles.etag(of: Data("a".utf8)) != StaticFiles.etag(of: Data("b".utf8)))
+    #expect(EntityTag(of: Data("a".utf8)) != EntityTag(of: Data("b".utf8)))
   }
 
   @Test("a folder without the page is refused when the gateway starts")

@@ -105,7 +105,7 @@ final class HTTPService: Sendable {
   }
 }
 
-/// Answers what no route takes. Routes never throw: they tell their own failures.
+/// Answers what no route takes: gRPC-Web's calls, and the page's files. Routes never throw: they tell their own failures.
 struct PageMiddleware: RouterMiddleware {
   let api: RestAPI
   let files: StaticFiles
@@ -114,6 +114,7 @@ struct PageMiddleware: RouterMiddleware {
     _ request: Request, context: BasicRequestContext, next: (Request, BasicRequestContext) async throws -> Response
   ) async throws -> Response {
     do { return try await next(request, context) } catch is HTTPError {
+      if let response = GRPCWeb(backends: api.backends).response(request) { return response }
       return answer(request.method, request.uri.path, request.headers)
     }
   }

@@ -58,9 +58,10 @@ struct OpenAPIDocument {
     var operation: [String: OpenAPIValue] = [
       "operationId": .text(spec.name), "summary": .text(spec.summary),
       "tags": [.text(String(route.path.prefix { $0 != "/" && $0 != ":" }))],
-      "responses": .object(responses(spec.answer)),
+      "responses": .object(responses(spec.answer, method: route.method)),
     ]
-    let parameters = Self.pathParameters(route.path) + spec.parameters.map(Self.parameter)
+    var parameters = Self.pathParameters(route.path) + spec.parameters.map(Self.parameter)
+    if route.method == .get, case .message = spec.answer { parameters.append(Self.parameter(.ifNoneMatch)) }
     if !parameters.isEmpty { operation["parameters"] = .list(parameters) }
     if let body = spec.body {
       operation["requestBody"] = ["content": ["application/json": ["schema": schema(of: body)]]]
@@ -69,7 +70,9 @@ struct OpenAPIDocument {
     return .object(operation)
   }
 
-  private mutating func responses(_ answer: RouteAnswer) -> [String: OpenAPIValue] {
+  private mutating func responses(
+    _ answer: RouteAnswer, method: HTTPRequest.Method
+  ) -> [String: OpenAPIValue] {
     let nothing: OpenAPIValue = ["description": "Done; there is nothing to add."]
     var responses: [String: OpenAPIValue] = ["default": ["$ref": "#/components/responses/Problem"]]
     switch answer {
@@ -79,6 +82,10 @@ struct OpenAPIDocument {
       ]
       if status == 201 {
         response["headers"] = ["Location": ["description": "Its address.", "schema": ["type": "string"]]]
+      }
+      if method == .get {
+        response["headers"] = ["ETag": ["description": "Of this very answer.", "schema": ["type": "string"]]]
+        responses["304"] = ["description": "It is as it was."]
       }
       responses["\(status)"] = .object(response)
     case .nothing: responses["204"] = nothing

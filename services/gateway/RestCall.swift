@@ -132,10 +132,18 @@ struct RestCall: Sendable {
 
   // MARK: What comes out
 
+  /// What a GET answers has an ETag; a program that has the very same already gets 304 and no body (RFC 9110 section 13.1.2).
+  /// Caches keep none of it.
   func json(_ message: some Message, status: HTTPResponse.Status = .ok) -> Response {
-    Response(
-      status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: message.jsonBytes())))
+    let body = message.jsonBytes()
+    var headers: HTTPFields = [.cacheControl: "no-store"]
+    if request.method == .get, status == .ok {
+      let etag = EntityTag(of: body)
+      headers[.eTag] = etag.description
+      if etag.isKnown(to: request.headers) { return Response(status: .notModified, headers: headers) }
+    }
+    headers[.contentType] = "application/json"
+    return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
   }
 
   static let empty = Response(status: .noContent, headers: [.cacheControl: "no-store"])

@@ -109,6 +109,10 @@ struct RouteParameter: Sendable {
     RouteParameter(name: name, summary: summary, kind: .choice(E.descriptor))
   }
 
+  static let ifNoneMatch = RouteParameter(
+    name: "If-None-Match", summary: "ETags of answers that are known already: one of them again is answered with 304.",
+    isHeader: true)
+
   static let lastEventID = RouteParameter(
     name: "Last-Event-ID", summary: "The id of the last event that was seen; those after it follow.",
     kind: .number(upTo: .max), isHeader: true)

@@ -7,8 +7,7 @@ struct StaticFiles: Sendable {
   struct File: Sendable {
     let content: ByteBuffer
     let type: String
-    /// A strong validator (RFC 9110 section 8.8.3).
-    let etag: String
+    let etag: EntityTag
   }
 
   enum Failure: Error, CustomStringConvertible {
@@ -39,7 +38,7 @@ struct StaticFiles: Sendable {
       guard let type = Self.type(of: path) else { return }
       bytes += data.count
       guard found.count < Self.maxFiles, bytes <= Self.maxBytes else { throw Failure.tooMuch(root) }
-      found[path] = File(content: ByteBuffer(bytes: data), type: type, etag: Self.etag(of: data))
+      found[path] = File(content: ByteBuffer(bytes: data), type: type, etag: EntityTag(of: data))
     }
     guard let index = found["/index.html"] else { throw Failure.noFolder(root) }
     found["/"] = index
@@ -78,12 +77,8 @@ struct StaticFiles: Sendable {
   /// The file of a path; 304 if the reader has it already, nil if there is none.
   func response(_ path: String, _ request: HTTPFields) -> Response? {
     guard let file = files[path] else { return nil }
-    var headers: HTTPFields = [.eTag: file.etag, .cacheControl: "no-cache"]
-    let known = request[values: .ifNoneMatch].flatMap { $0.split(separator: ",") }.contains { candidate in
-      let tag = candidate.filter { $0 != " " }
-      return tag == "*" || tag == file.etag || tag == "W/" + file.etag
-    }
-    if known { return Response(status: .notModified, headers: headers) }
+    var headers: HTTPFields = [.eTag: file.etag.description, .cacheControl: "no-cache"]
+    if file.etag.isKnown(to: request) { return Response(status: .notModified, headers: headers) }
     headers[.contentType] = file.type
     return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: file.content))
   }
@@ -99,12 +94,5 @@ struct StaticFiles: Sendable {
     case "txt": "text/plain; charset=utf-8"
     default: nil
     }
-  }
-
-  /// FNV-1a, 64 bits, and the length: it must differ between versions of a file, not resist an attacker.
-  static func etag(of data: some Collection<UInt8>) -> String {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in data { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return "\"\(String(hash, radix: 16))-\(data.count)\""
   }
 }
