@@ -36,13 +36,14 @@ struct FolderWalk {
 
   private mutating func visit(_ directory: String, keyPrefix: String, depth: Int) throws(ObjectStoreError) {
     let children = try files.entries(of: directory)
-      .map { (key: keyPrefix + $0.name + ($0.kind == .directory ? "/" : ""), entry: $0) }
+      .map { Child(key: keyPrefix + $0.name + ($0.kind == .directory ? "/" : ""), entry: $0) }
       .filter {
         $0.key.utf8.count <= ObjectStoreLimits.maxKeyBytes && mayMatch($0.key, isDirectory: $0.entry.kind == .directory)
       }
-      .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-    for (key, entry) in children {
-      if isFull { return }
+    // A page needs the first of perhaps a hundred thousand: they are put in order only as far as it goes.
+    var heap = Heap(children)
+    while !isFull, let child = heap.popMin() {
+      let (key, entry) = (child.key, child.entry)
       let path = "\(directory)/\(entry.name)"
       switch entry.kind {
       case .directory:
@@ -57,6 +58,14 @@ struct FolderWalk {
         if let file = linkedFile(path) { offer(key, file) }
       }
     }
+  }
+
+  private struct Child: Comparable {
+    let key: String
+    let entry: FolderFiles.Entry
+
+    static func < (one: Child, other: Child) -> Bool { one.key.utf8.lexicographicallyPrecedes(other.key.utf8) }
+    static func == (one: Child, other: Child) -> Bool { one.key == other.key }
   }
 
   private mutating func offer(_ key: String, _ file: FolderFiles.File) {
@@ -120,5 +129,36 @@ struct FolderWalk {
   private func linkedFile(_ path: String) -> FolderFiles.File? {
     guard let real = FolderFiles.resolved(path), FolderFiles.isInside(real, top) else { return nil }
     return FolderFiles.regularFile(real)
+  }
+}
+
+/// A binary min-heap: its first k elements in order for n + k log n comparisons.
+private struct Heap<Element: Comparable> {
+  private var elements: [Element]
+
+  init(_ elements: [Element]) {
+    self.elements = elements
+    for index in stride(from: elements.count / 2 - 1, through: 0, by: -1) { sink(index) }
+  }
+
+  mutating func popMin() -> Element? {
+    guard let first = elements.first, let last = elements.popLast() else { return nil }
+    if !elements.isEmpty {
+      elements[0] = last
+      sink(0)
+    }
+    return first
+  }
+
+  private mutating func sink(_ start: Int) {
+    var parent = start
+    while true {
+      var least = 2 * parent + 1
+      guard least < elements.count else { return }
+      if least + 1 < elements.count, elements[least + 1] < elements[least] { least += 1 }
+      guard elements[least] < elements[parent] else { return }
+      elements.swapAt(parent, least)
+      parent = least
+    }
   }
 }

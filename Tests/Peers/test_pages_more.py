@@ -1,6 +1,10 @@
 """In a real Chromium: a delivery put on a schedule from the form, run, paused and removed; the history along its line of time,
 searched and filtered; the assistant's answers; and a receipt whose signature the browser checks itself, genuine and forged."""
+import concurrent.futures
+import datetime
+import http.client
 import re
+import time
 import uuid
 
 import pytest
@@ -10,6 +14,8 @@ import samples
 from contract import api
 from test_pages import OFFLINE, Hand, browser, look, lose_connection_at, page, sign_in  # noqa: F401  (fixtures)
 
+GREAT = 100_000
+FILLERS = 4
 SMALL_KEY = samples.SMALL_PREFIX + next(iter(samples.small()))
 
 
@@ -87,6 +93,95 @@ def test_a_delivery_is_put_on_a_schedule_run_paused_and_removed(page, courier, t
     hand.press(page.get_by_role("button", name="Remove it"))
     expect(page.get_by_text(name, exact=True)).to_have_count(0)
     assert name not in schedules(courier)
+
+
+@pytest.fixture(scope="module")
+def great_folder(weed):
+    """A bucket with a hundred thousand objects under one prefix, the last of them the largest. They come in by SeaweedFS's own
+    door, which checks no signatures."""
+    client = weed.client()
+    client.create_bucket(Bucket="great")
+
+    def fill(first: int) -> None:
+        door = http.client.HTTPConnection("127.0.0.1", weed.filer_port)
+        for index in range(first, GREAT, FILLERS):
+            door.request("PUT", f"/buckets/great/day/part-{index:06}.csv", body=b"x" * (5000 if index == GREAT - 1 else 0))
+            answer = door.getresponse()
+            answer.read()
+            assert answer.status == 201, answer.status
+        door.close()
+
+    with concurrent.futures.ThreadPoolExecutor(FILLERS) as pool:
+        list(pool.map(fill, range(FILLERS)))
+    client.put_object(Bucket="great", Key="day/sub/inner.txt", Body=b"inner")
+    return "great"
+
+
+@pytest.mark.slow
+def test_a_folder_of_a_hundred_thousand_is_browsed_searched_and_sorted(page, great_folder):
+    hand = Hand(page, page.way.by_keyboard)
+    sign_in(page, hand)
+    page.goto(f"/#/new?connection=default&bucket={great_folder}")
+    hand.press(page.get_by_role("button", name="day/", exact=True))
+    began = time.monotonic()
+    expect(page.get_by_label("Select part-000000.csv")).to_be_visible()
+    assert time.monotonic() - began < 5, "the first page was waited for"
+    expect(page.get_by_text("and there are more.")).to_be_visible()
+    rows = page.get_by_role("list", name="Folders and files").get_by_role("listitem")
+    assert rows.count() < 40, "rows that nobody sees are elements"
+    if page.way.by_keyboard:
+        # Tab comes to one row; arrow keys go from row to row, and the next Tab leaves the list.
+        hand.reach(page.get_by_label("Select part-000000.csv"))
+        page.keyboard.press("End")
+        expect(page.get_by_label("Select part-000999.csv")).to_be_focused()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Space")
+        expect(page.get_by_text("1 chosen")).to_be_visible()
+        expect(page.get_by_label("Select part-000998.csv")).to_be_checked()
+        page.keyboard.press("Space")
+        page.keyboard.press("Home")
+        expect(page.get_by_label("Select part-000000.csv")).to_be_focused()
+    # Down to what is not listed yet: it comes as it is looked at.
+    for listed in ("2,000", "3,000"):
+        page.locator(".entries-box").evaluate("box => { box.scrollTop = box.scrollHeight }")
+        expect(page.get_by_text(f"{listed} listed, and there are more.")).to_be_visible()
+    order = page.get_by_label("Order")
+    if page.way.by_keyboard:
+        hand.reach(order)
+        page.keyboard.type("The largest")
+        expect(order).to_have_value("LARGEST")
+    else:
+        order.select_option("LARGEST")
+    expect(page.get_by_text("100,001 listed.")).to_be_visible(timeout=60_000)
+    expect(rows.first).to_contain_text("part-099999.csv")
+    expect(rows.first).to_contain_text("4.9 KiB")
+    expect(rows.first).to_contain_text(str(datetime.date.today().year))
+    look(page, "20-great-folder")
+    hand.type(page.get_by_label("Search in this folder"), "PART-0999")
+    expect(page.get_by_text("100 of 100,001 listed.")).to_be_visible()
+    hand.press(page.get_by_role("button", name="Choose all 100"))
+    expect(page.get_by_text("100 chosen")).to_be_visible()
+    hand.type(page.get_by_label("Search in this folder"), "part-0")
+    expect(page.get_by_text("100,000 of 100,001 listed.")).to_be_visible()
+    hand.press(page.get_by_role("button", name="Choose all 100,000"))
+    expect(page.locator(".browser").get_by_text("A delivery takes 1000 choices")).to_be_visible()
+    expect(page.get_by_text("100 chosen")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("100 chosen")).to_be_visible()
+    expect(page.get_by_text("and there are more.")).to_be_visible()
+    # It stays at hand: a scroll through all of it, and each answer within a blink.
+    slowest = page.evaluate("""async () => {
+        const box = document.querySelector(".entries-box");
+        let slowest = 0;
+        for (let at = 0; at <= 20; at += 1) {
+            const began = performance.now();
+            box.scrollTop = box.scrollHeight * at / 20;
+            box.dispatchEvent(new Event("scroll"));
+            slowest = Math.max(slowest, performance.now() - began);
+        }
+        return slowest;
+    }""")
+    assert slowest < 100, f"a scroll took {slowest:.0f} ms"
 
 
 @pytest.mark.slow

@@ -136,6 +136,7 @@ class SeaweedFS(Program):
         self.secret_key = secrets.token_hex(20)
         self.ports = free_ports(8)
         self.endpoint = f"http://127.0.0.1:{self.ports[0]}"
+        self.filer_port = self.ports[6]
 
     @staticmethod
     def program() -> str | None:

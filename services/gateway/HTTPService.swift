@@ -11,8 +11,9 @@ import Synchronization
 final class HTTPService: Sendable {
   /// Those of event streams, and of everything else.
   static let maxConnections = EventStreams.limit + 2048
-  static let maxHeaderFieldBytes = 16 << 10
-  static let maxHeaderBytes = 32 << 10
+  /// Of the request's target, too: the longest path and query that the API takes, percent-encoded, are some 60 KiB.
+  static let maxHeaderFieldBytes = 64 << 10
+  static let maxHeaderBytes = 96 << 10
   static let maxHeaderFields = 100
   static let idleTimeout = TimeAmount.seconds(60)
   static let shutdownGrace = Duration.seconds(3)

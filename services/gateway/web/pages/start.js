@@ -22,6 +22,8 @@ export function startPage(root, { params: asked, go }) {
   const state = { connection: params.get("connection") ?? "", bucket: params.get("bucket") ?? "",
     prefix: params.get("prefix") ?? "",
     selections: params.getAll("file"), patterns: params.getAll("pattern") };
+  // The address holds the first of a great many; the draft of this very place has all.
+  if (draft.chosen && draft.place === place().toString()) Object.assign(state, draft.chosen);
   let environment = draft.environment ?? "DEV";
   const providers = {};  // by connection
   let key = idempotencyKey();
@@ -73,7 +75,8 @@ export function startPage(root, { params: asked, go }) {
 
   function keepDraft() {
     saveDraft({ environment, group: group.value, priority: priority.value, options: options.draft(), title: title.value,
-      description: description.value, destination: target.draft(), place: place().toString() });
+      description: description.value, destination: target.draft(), place: place().toString(),
+      chosen: { selections: state.selections, patterns: state.patterns } });
   }
 
   function place() {
