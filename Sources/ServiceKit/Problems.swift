@@ -10,9 +10,10 @@ extension RPCError {
   ///   - problem: stable, upper snake case: "PASSWORD_TOO_SHORT"
   ///   - next: one sentence on what to do
   ///   - subject: which file, field or host it is about
+  ///   - retryAfter: when the same may work, where that is known
   public static func told(
     _ code: StatusCode, _ problem: String, _ message: String, next: String, subject: String = "",
-    retryable: Bool = false
+    retryable: Bool = false, retryAfter: Duration? = nil
   ) -> RPCError {
     let detail = Problem.with {
       $0.code = problem
@@ -21,7 +22,8 @@ extension RPCError {
       $0.subject = subject
       $0.retryable = retryable
     }
-    return RPCError(code, message, details: [StatusDetail(detail)])
+    let info = retryAfter.map { [StatusDetail(RetryInfo(after: $0))] } ?? []
+    return RPCError(code, message, details: [StatusDetail(detail)] + info)
   }
 
   /// INVALID_ARGUMENT: the request can never work as it is.

@@ -2,6 +2,7 @@
 import FerryAPI
 import Foundation
 import RPC
+import ServiceKit
 import Testing
 
 @testable import GatewayService
@@ -53,6 +54,21 @@ import Testing
     #expect(details.detail == "127.0.0.1:7104 refuses the connection")
     #expect(details.nextStep != nil)
     #expect(details.retryable == true)
+  }
+
+  @Test(
+    "Retry-After says when the same may work, rounded up, and is not there where it never will",
+    arguments: [
+      (RPCError.told(.resourceExhausted, "X", "Wait.", next: "Wait.", retryable: true, retryAfter: .milliseconds(7200)), "8"),
+      (.told(.resourceExhausted, "X", "Wait.", next: "Wait.", retryable: true, retryAfter: .milliseconds(1)), "1"),
+      (.told(.resourceExhausted, "X", "Wait.", next: "Wait.", retryable: true), "1"),
+      (RPCError(.unavailable, "127.0.0.1:7104 refuses the connection"), "1"),
+      (RPCError(.resourceExhausted, "Too large."), nil), (RPCError(.notFound, "Gone."), nil),
+    ] as [(RPCError, String?)])
+  func retryAfter(error: RPCError, seconds: String?) {
+    let details = ProblemDetails(error)
+    #expect(details.response().headers[.retryAfter] == seconds)
+    #expect(!details.json.contains("retryAfter"))
   }
 
   @Test("a refusal for want of a token names the scheme, and the type is problem+json")

@@ -42,7 +42,7 @@ final class SignInLimiter: Sendable {
     guard wait > 0 else { return }
     throw .told(
       .resourceExhausted, "TOO_MANY_SIGN_INS", "There were too many failed sign-ins for this user name.",
-      next: "Try again in \(Self.words(wait)).", retryable: true)
+      next: "Try again in \(Self.words(wait)).", retryable: true, retryAfter: .milliseconds(wait))
   }
 
   func succeeded(_ name: String) { entries.withLock { _ = $0.removeValue(forKey: name) } }

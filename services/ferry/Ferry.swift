@@ -19,7 +19,8 @@ struct Ferry: AsyncParsableCommand {
     subcommands: [
       Up.self, Login.self, Logout.self, WhoAmI.self, Deliver.self, Plan.self, Status.self, History.self, Watch.self,
       Pause.self, Resume.self, Cancel.self, Retry.self, ScheduleCommand.self, ReceiptCommand.self,
-      ReceiptKeyCommand.self, Verify.self, List.self, ConnectionCommand.self, DestinationCommand.self, TicketCommand.self, UserCommand.self, NotificationsCommand.self, Chat.self, SystemCommand.self,
+      ReceiptKeyCommand.self, Verify.self, List.self, ConnectionCommand.self, DestinationCommand.self,
+      TicketCommand.self, UserCommand.self, NotificationsCommand.self, Chat.self, SystemCommand.self,
       Doctor.self,
     ])
 }

@@ -131,7 +131,8 @@ enum Deliveries {
     request.files = []
     if delivery.filesFailed > 0 {
       let files = try await backends.transfer.unary(
-        Transfer.listDeliveryFiles, .with { ($0.deliveryID, $0.pageSize) = (id, RestBounds.pageSize) }, call.onward(Patience.part))
+        Transfer.listDeliveryFiles, .with { ($0.deliveryID, $0.pageSize) = (id, RestBounds.pageSize) },
+        call.onward(Patience.part))
       request.files = Array(files.files.filter { $0.status == .failed }.prefix(chatFiles))
     }
     var answer = ChatAnswer()

@@ -96,9 +96,13 @@ final class EventStreams: Sendable {
     return Place(self, number)
   }
 
-  private static let full = ProblemDetails(
-    503, "TOO_MANY_STREAMS", "\(limit) event streams are open, which is as many as this gateway keeps.",
-    next: "Close pages that you do not need, or try again in a moment.")
+  private static let full = {
+    var problem = ProblemDetails(
+      503, "TOO_MANY_STREAMS", "\(limit) event streams are open, which is as many as this gateway keeps.",
+      next: "Close pages that you do not need, or try again in a moment.")
+    problem.retryAfter = ProblemDetails.usualRetryAfter
+    return problem
+  }()
 
   // MARK: Readers
 

@@ -36,6 +36,11 @@ struct OpenAPIDocument {
           "Problem": [
             "description": "What failed, why, and what to do next (RFC 9457).",
             "content": ["application/problem+json": ["schema": Self.reference(Self.problem)]],
+            "headers": [
+              "Retry-After": [
+                "description": "Seconds after which the same may work, where it may.", "schema": ["type": "integer"],
+              ]
+            ],
           ]
         ],
         "securitySchemes": [

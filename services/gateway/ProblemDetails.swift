@@ -25,6 +25,15 @@ struct ProblemDetails: Error, Encodable, Equatable {
   /// Which file, bucket or host it is about.
   var subject: String?
   var retryable: Bool?
+  /// Seconds after which the same may work: the header Retry-After (RFC 9110 section 10.2.3), no member of the body.
+  var retryAfter: Int64?
+
+  private enum CodingKeys: String, CodingKey {
+    case type, title, status, detail, code, nextStep, provider, providerCode, requestId, subject, retryable
+  }
+
+  /// Where whoever refused did not say when.
+  static let usualRetryAfter: Int64 = 1
 }
 
 extension ProblemDetails {
@@ -47,6 +56,12 @@ extension ProblemDetails {
       provider: problem.provider.nonEmpty, providerCode: problem.providerCode.nonEmpty,
       requestId: problem.requestID.nonEmpty, subject: problem.subject.nonEmpty,
       retryable: problem.retryable || error.code == .unavailable ? true : nil)
+    if let delay = error.detail(RetryInfo.self)?.retryDelay?.duration ?? error.retryPushback {
+      // Rounded up: a moment too early would be refused again.
+      retryAfter = max(1, delay.components.seconds + (delay.components.attoseconds > 0 ? 1 : 0))
+    } else if retryable == true, status == 429 || status == 503 {
+      retryAfter = Self.usualRetryAfter
+    }
   }
 
   private static func type(of code: String) -> String {
@@ -107,6 +122,7 @@ extension ProblemDetails {
     headers[.cacheControl] = "no-store"
     // RFC 6750 section 3: what would have let the request in.
     if status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"fileferry\"" }
+    if let retryAfter { headers[.retryAfter] = "\(retryAfter)" }
     let code = HTTPResponse.Status(code: status, reasonPhrase: status == 499 ? "Client Closed Request" : "")
     return Response(
       status: code.reasonPhrase.isEmpty ? HTTPResponse.Status(integerLiteral: status) : code, headers: headers,

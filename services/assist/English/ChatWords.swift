@@ -59,8 +59,8 @@ struct ChatWords: Sendable {
   private var isOver: Bool { [.succeeded, .failed, .cancelled].contains(delivery.status) }
 
   private var figures: String {
-    "\(Measures.number(delivery.filesDone)) of \(Measures.files(delivery.filesTotal)) and \(Measures.size(delivery.bytesDone)) of "
-      + "\(Measures.size(delivery.bytesTotal))"
+    let files = "\(Measures.number(delivery.filesDone)) of \(Measures.files(delivery.filesTotal))"
+    return "\(files) and \(Measures.size(delivery.bytesDone)) of \(Measures.size(delivery.bytesTotal))"
   }
 
   private var status: String {
@@ -156,8 +156,9 @@ struct ChatWords: Sendable {
   private var retries: String {
     let tries = delivery.retries == 0 ? "No step had to be tried again." :
       "\(Measures.counted(delivery.retries, "step was", "steps were")) tried again."
-    return delivery.runs > 1
-      ? "\(tries) FileFerry took the delivery up \(Measures.number(Int64(delivery.runs))) times, after a restart or a retry." : tries
+    guard delivery.runs > 1 else { return tries }
+    let runs = Measures.number(Int64(delivery.runs))
+    return "\(tries) FileFerry took the delivery up \(runs) times, after a restart or a retry."
   }
 
   private var proof: String {
@@ -195,7 +196,9 @@ struct ChatWords: Sendable {
     case .succeeded: "It is over. To send the files again, start a new delivery."
     case .failed, .cancelled: "Retry it to go on where it stopped: what is proven is not sent again."
     case .paused: "Resume it to go on, or cancel it: then what is not proven is taken away."
-    default: "Pause it, and it lets go of every connection and goes on when you resume it; or cancel it, and what is not proven is taken away."
+    default:
+      "Pause it, and it lets go of every connection and goes on when you resume it; or cancel it, and what is not proven is "
+        + "taken away."
     }
   }
 }

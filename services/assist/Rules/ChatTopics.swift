@@ -7,7 +7,11 @@ enum ChatTopic: CaseIterable, Sendable {
   /// A question holds a topic if one of these stands in it: words by their beginning, "fail" for "failed" and "failure".
   private var marks: [String] {
     switch self {
-    case .status: ["status", "going", "progress", "far", "doing", "state of", "happening", "is it done", "arrived", "is it delivered", "been delivered"]
+    case .status:
+      [
+        "status", "going", "progress", "far", "doing", "state of", "happening", "is it done", "arrived", "is it delivered",
+        "been delivered",
+      ]
     case .timeLeft: ["how long", "when", "left", "eta", "finish", "remaining", "minutes", "soon", "speed", "fast", "slow"]
     case .failure: ["why", "fail", "wrong", "error", "problem", "broke", "stuck", "cause", "reason"]
     case .nextStep: ["what to do", "what can i do", "what should", "fix", "mend", "solve", "next step", "help me", "do now"]
@@ -19,7 +23,11 @@ enum ChatTopic: CaseIterable, Sendable {
     case .people: ["who", "whose", "requested", "requester", "asked for", "group"]
     case .place: ["where to", "where does", "where did", "server", "destination", "host", "folder"]
     case .source: ["where from", "source", "bucket", "come from", "came from", "what files", "what is in", "what is delivered"]
-    case .steering: ["pause", "resume", "i cancel", "cancel it", "cancel this", "stop", "retry", "run it again", "send it again", "continue", "abort"]
+    case .steering:
+      [
+        "pause", "resume", "i cancel", "cancel it", "cancel this", "stop", "retry", "run it again", "send it again",
+        "continue", "abort",
+      ]
     }
   }
 

@@ -99,7 +99,8 @@ export function startPage(root, { params: asked, go }) {
       const names = connections.map((one) => one.name);
       for (const one of connections) providers[one.name] = one.provider;
       if (names.length === 0) return fill(sourceMessage, h("div", { class: "note warn gap" }, words.noConnections));
-      fill(connection, names.map((name) => h("option", { value: name }, name)));
+      fill(connection, connections.map((one) => h("option", { value: one.name },
+        [one.name, text.confirm.clouds[one.provider] ?? one.provider, one.s3?.region].filter(Boolean).join(" · "))));
       if (!names.includes(state.connection)) {
         const fallback = names.includes("default") ? "default" : names[0];
         Object.assign(state, { connection: fallback, bucket: "", prefix: "", selections: [], patterns: [] });
