@@ -425,6 +425,15 @@ public struct ChatAnswer: Message {
   }
 }
 
+extension ChatAnswer {
+  /// Adds the next piece of a stream of them.
+  public mutating func append(_ piece: ChatAnswer) {
+    text += piece.text
+    if !piece.suggestions.isEmpty { suggestions = piece.suggestions }
+    if !piece.generator.isEmpty { generator = piece.generator }
+  }
+}
+
 extension FerryFiles {
   public static let assist = FileDescriptor(
     "fileferry/v1/assist.proto", package: package, dependencies: [common, transfer],

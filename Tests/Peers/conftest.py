@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import subprocess
+import uuid
 
 import pytest
 
@@ -136,6 +137,15 @@ def inbox(tmp_path) -> pathlib.Path:
 def courier(system, weed, sshd) -> Courier:
     """Delivers from SeaweedFS to OpenSSH, as a requester who gets mail."""
     return Courier(system, weed, sshd)
+
+
+@pytest.fixture
+def target(courier, inbox):
+    """The inbox as a saved destination; its name."""
+    name = f"inbox-{uuid.uuid4().hex[:6]}"
+    courier.save_destination(name, courier.sshd.url(inbox))
+    yield name
+    courier.admin.Transfer.DeleteDestination(name=name)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,13 @@ class Courier:
                     endpoint=self.weed.endpoint, region=self.weed.region, addressing_style=api.ADDRESSING_STYLE_PATH)),
             secret_access_key=secret)
 
+    def save_destination(self, name: str, url: str) -> None:
+        """Of the SFTP server, with its key pinned."""
+        self.admin.Transfer.SaveDestination(
+            destination=api.Destination(
+                name=name, url=url, host_keys=api.HostKeyPolicy(fingerprints=[self.sshd.fingerprint])),
+            credentials=self.key_login())
+
     # Asking
 
     def request(self, url: str, key: str = "", prefix: str = "", bucket: str = "samples", connection: str = "default",

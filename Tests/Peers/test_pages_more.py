@@ -19,18 +19,6 @@ FILLERS = 4
 SMALL_KEY = samples.SMALL_PREFIX + next(iter(samples.small()))
 
 
-@pytest.fixture
-def target(courier, sshd, inbox):
-    """A saved destination."""
-    name = f"inbox-{uuid.uuid4().hex[:6]}"
-    courier.admin.Transfer.SaveDestination(
-        destination=api.Destination(
-            name=name, url=sshd.url(inbox), host_keys=api.HostKeyPolicy(fingerprints=[sshd.fingerprint])),
-        credentials=courier.key_login())
-    yield name
-    courier.admin.Transfer.DeleteDestination(name=name)
-
-
 def schedules(courier) -> dict:
     return {one.name: one for one in courier.admin.Transfer.ListSchedules().schedules}
 

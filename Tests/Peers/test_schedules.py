@@ -24,18 +24,6 @@ def denied(code: grpc.StatusCode, why: str):
 
 
 @pytest.fixture
-def target(courier, sshd, inbox):
-    """A saved destination."""
-    name = f"inbox-{uuid.uuid4().hex[:6]}"
-    courier.admin.Transfer.SaveDestination(
-        destination=api.Destination(
-            name=name, url=sshd.url(inbox), host_keys=api.HostKeyPolicy(fingerprints=[sshd.fingerprint])),
-        credentials=courier.key_login())
-    yield name
-    courier.admin.Transfer.DeleteDestination(name=name)
-
-
-@pytest.fixture
 def schedule(courier, target):
     """Of the small file, at times that do not come while a test runs."""
     made = []
@@ -113,10 +101,7 @@ def test_a_run_now_is_the_owners_and_none_starts_before_the_one_before_is_over(c
     assert other.requester.name == "Ada" and courier.wait(other.id).status == api.DELIVERY_STATUS_SUCCEEDED
 
     slow_way.bytes_per_second = 1 << 20
-    courier.admin.Transfer.SaveDestination(
-        destination=api.Destination(
-            name=target, url=sshd.url(inbox, slow_way.port), host_keys=api.HostKeyPolicy(fingerprints=[sshd.fingerprint])),
-        credentials=courier.key_login())
+    courier.save_destination(target, sshd.url(inbox, slow_way.port))
     slow = schedule(key=samples.BIG_KEY)
     first = courier.client.Transfer.RunSchedule(name=slow.name)
     with denied(grpc.StatusCode.FAILED_PRECONDITION, "PREVIOUS_RUN_NOT_OVER"):
@@ -175,10 +160,7 @@ def test_a_run_that_can_start_nothing_says_why_and_its_owner_is_told(courier, sc
         assert of(courier, saved.name) == []
     finally:
         courier.admin.Transfer.DeleteSchedule(name=saved.name)
-        courier.admin.Transfer.SaveDestination(
-            destination=api.Destination(
-                name=target, url=sshd.url(inbox), host_keys=api.HostKeyPolicy(fingerprints=[sshd.fingerprint])),
-            credentials=courier.key_login())
+        courier.save_destination(target, sshd.url(inbox))
 
 
 BAD = [

@@ -64,9 +64,7 @@ struct Chat: AsyncParsableCommand {
     var whole = ChatAnswer()
     for try await piece in try await Assist.Client(server.channel).chat(request, server.signedIn()) {
       if !options.json { print(piece.text, terminator: "") }
-      whole.text += piece.text
-      if !piece.suggestions.isEmpty { whole.suggestions = piece.suggestions }
-      if !piece.generator.isEmpty { whole.generator = piece.generator }
+      whole.append(piece)
     }
     print(options.json ? whole.jsonString() : "")
     Output.flush()

@@ -137,12 +137,10 @@ enum Deliveries {
     }
     var answer = ChatAnswer()
     for try await piece in try await backends.assist.serverStreaming(Assist.chat, request, call.onward()) {
-      answer.text += piece.text
+      answer.append(piece)
       guard answer.text.utf8.count <= chatAnswerBytes else {
         throw RPCError(.resourceExhausted, "The assistant's answer has no end.")
       }
-      if !piece.suggestions.isEmpty { answer.suggestions = piece.suggestions }
-      if !piece.generator.isEmpty { answer.generator = piece.generator }
     }
     return call.json(answer)
   }

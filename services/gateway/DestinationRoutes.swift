@@ -22,13 +22,7 @@ enum DestinationRoutes {
   @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await destinations(call)) }
 
   @Sendable static func get(_ call: RestCall) async throws -> Response {
-    let name = try call.path("name")
-    guard let found = try await destinations(call).destinations.first(where: { $0.name == name }) else {
-      throw ProblemDetails(
-        404, "NO_SUCH_DESTINATION", "There is no destination \(name).",
-        next: "List the destinations and use one of them.")
-    }
-    return call.json(found)
+    call.json(try call.named("destination", in: try await destinations(call).destinations, by: \.name))
   }
 
   private static func destinations(_ call: RestCall) async throws -> ListDestinationsResponse {

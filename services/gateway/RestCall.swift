@@ -47,6 +47,20 @@ struct RestCall: Sendable {
     return value
   }
 
+  /// The thing that the path names, or 404.
+  /// - Parameter what: "destination", for NO_SUCH_DESTINATION.
+  func named<Thing>(
+    _ what: String, in things: [Thing], by name: KeyPath<Thing, String>
+  ) throws(ProblemDetails) -> Thing {
+    let wanted = try path("name")
+    guard let found = things.first(where: { $0[keyPath: name] == wanted }) else {
+      throw ProblemDetails(
+        404, "NO_SUCH_" + what.uppercased(), "There is no \(what) \(wanted) that you may see.",
+        next: "List the \(what)s and use one of them.")
+    }
+    return found
+  }
+
   /// A value of the query; empty if it is not there.
   func query(_ name: String) -> String { query.first { $0.name == name }?.value ?? "" }
 

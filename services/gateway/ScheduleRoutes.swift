@@ -21,13 +21,7 @@ enum ScheduleRoutes {
   @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await schedules(call)) }
 
   @Sendable static func get(_ call: RestCall) async throws -> Response {
-    let name = try call.path("name")
-    guard let found = try await schedules(call).schedules.first(where: { $0.name == name }) else {
-      throw ProblemDetails(
-        404, "NO_SUCH_SCHEDULE", "There is no schedule \(name) that you may see.",
-        next: "List the schedules and use one of them.")
-    }
-    return call.json(found)
+    call.json(try call.named("schedule", in: try await schedules(call).schedules, by: \.name))
   }
 
   private static func schedules(_ call: RestCall) async throws -> ListSchedulesResponse {

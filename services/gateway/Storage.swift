@@ -36,12 +36,7 @@ enum Storage {
   @Sendable static func list(_ call: RestCall) async throws -> Response { call.json(try await connections(call)) }
 
   @Sendable static func get(_ call: RestCall) async throws -> Response {
-    let name = try call.path("name")
-    guard let found = try await connections(call).connections.first(where: { $0.name == name }) else {
-      throw ProblemDetails(
-        404, "NO_SUCH_CONNECTION", "There is no connection \(name).", next: "List the connections and use one of them.")
-    }
-    return call.json(found)
+    call.json(try call.named("connection", in: try await connections(call).connections, by: \.name))
   }
 
   private static func connections(_ call: RestCall) async throws -> ListConnectionsResponse {
