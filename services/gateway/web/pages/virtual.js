@@ -3,10 +3,10 @@
 // on behind the list; the arrow keys go from row to row ("roving tabindex", WAI-ARIA Authoring Practices).
 import { h } from "../dom.js";
 
-export const rowHeight = 52;  // pixels, as in style.css
+const rowHeight = 52;  // pixels, as in style.css
 const spare = 8;  // rows above and below those in sight
 
-/** `row(item)` makes an li; `onEnd()` is called when the last rows come into sight. Returns { element, show(items), top() }. */
+/** `row(item)` makes an li; `onEnd()` is called when the last rows come into sight. Returns { element, show(items), top(), each(visit) }. */
 export function virtualList({ row, onEnd, label }) {
   const list = h("ul", { class: "entries", "aria-label": label });
   const box = h("div", { class: "entries-box" }, list);

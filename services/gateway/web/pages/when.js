@@ -1,5 +1,5 @@
 // When a schedule runs: the usual rhythms to choose from, or crontab's own five fields; and the same in words.
-import { field, fill, h, mark, select } from "../dom.js";
+import { field, fill, h, select } from "../dom.js";
 import { text } from "../text.js";
 
 const words = text.when;
@@ -52,8 +52,6 @@ export function whenPart() {
       .map(([input, , what]) => [input, what]),
     cron: expression,
     timeZone: () => zone.value.trim(),
-    /** Shows which of the two the server does not take. */
-    mark: (name, message) => mark(name === "timeZone" ? zone : cron, message),
   };
 }
 
