@@ -311,6 +311,11 @@ def test_who_signs_in_next_finds_nothing_of_the_one_before(page, sshd, inbox, so
     expect(page.get_by_role("textbox", name="Host", exact=True, include_hidden=True)).to_have_value("")
 
 
+def card(page: Page, title: str) -> Locator:
+    """The part of a page under this heading: two of them may say the same words."""
+    return page.locator("section.card").filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
 @pytest.mark.slow
 def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier, request, weed, sshd, inbox):
     hand = Hand(page, page.way.by_keyboard)
@@ -334,7 +339,7 @@ def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier
     look(page, "10-new-connection")
     lose_connection_at(page, hand, page.get_by_role("button", name="Save", exact=True))
     hand.press(page.get_by_role("button", name="Save", exact=True))
-    expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
+    expect(card(page, "Storage connections").get_by_text(f"{name} is saved.")).to_be_visible()
     hand.press(page.get_by_role("button", name=f"Try it: {name}"))
     expect(page.get_by_text(re.compile("The connection works: [1-9]"))).to_be_visible()
 
@@ -349,7 +354,7 @@ def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier
     expect(page.get_by_text("Pinned. Only this key will be trusted.")).to_be_visible()
     look(page, "11-new-destination")
     hand.press(page.get_by_role("button", name="Save", exact=True))
-    expect(page.get_by_text(f"{name} is saved.")).to_be_visible()
+    expect(card(page, "Destinations").get_by_text(f"{name} is saved.")).to_be_visible()
     saved = next(one for one in courier.admin.Transfer.ListDestinations().destinations if one.name == name)
     assert saved.has_private_key and list(saved.host_keys.fingerprints) == [sshd.fingerprint]
     hand.press(page.get_by_role("button", name=f"Test it: {name}"))
@@ -364,7 +369,7 @@ def test_connections_and_destinations_are_set_up_tried_and_removed(page, courier
         expect(page.get_by_text(f"Remove {name}?")).to_be_visible()
         hand.press(page.get_by_role("button", name="Remove it"))
         expect(page.get_by_text(f"Remove {name}?")).to_be_hidden()
-    expect(page.get_by_text(name, exact=True)).to_have_count(0)
+    expect(page.locator("section.card").get_by_text(name)).to_have_count(0)
     assert name not in [one.name for one in courier.admin.StorageBroker.ListConnections().connections]
     assert name not in [one.name for one in courier.admin.Transfer.ListDestinations().destinations]
 

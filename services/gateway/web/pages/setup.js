@@ -60,6 +60,7 @@ function section({ words: own, mayChange, load, path, about, form, check }) {
     function ask() {
       fill(actions, h("span", { class: "small" }, words.sure(one.name)), button(words.yes, () => run(outcome, async () => {
         await remove(path(one.name));
+        fill(message);
         announce(words.removed(one.name));
         await show();
       }), { class: "bad" }), button(words.no, usual));
@@ -77,6 +78,7 @@ function section({ words: own, mayChange, load, path, about, form, check }) {
 
   function open() {
     const one = form();
+    fill(message);
     openForm(slot, add, one, async () => {
       const { name, body } = one.request();
       await put(path(name), body);
