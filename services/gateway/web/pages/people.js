@@ -40,6 +40,7 @@ export function peopleCard() {
 
   function open(place, user, opener) {
     const form = personForm(user);
+    fill(message);
     openForm(place, opener, form, () => user ? api("PATCH", `users/${part(user.person.id)}`, { body: form.change() })
       : post("users", form.person()), (saved) => {
       fill(message, h("div", { class: "note good" }, text.setup.saved(saved.userName)));
