@@ -84,6 +84,7 @@ let package = Package(
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CSSH2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
 
@@ -95,6 +96,7 @@ let package = Package(
       swiftSettings: hot + stays),
     .target(name: "FerryAPI", dependencies: ["ProtoWire", "RPC"]),
     .target(name: "Transport", dependencies: ["CCurl", "CSSH2", nioCore], linkerSettings: standsIn),
+    .target(name: "Compressors", dependencies: ["CZlib", "CZstd", nioCore]),
     .target(name: "CloudsAWS", dependencies: ["Transport", crypto], path: "Sources/Clouds/AWS"),
     .target(name: "CloudsAzure", dependencies: ["Transport", crypto], path: "Sources/Clouds/Azure"),
     .target(name: "ObjectStores", dependencies: ["Transport", "CloudsAWS", "CloudsAzure", nioCore]),
@@ -116,7 +118,9 @@ let package = Package(
       linkerSettings: slim),
     .executableTarget(
       name: "TransferService",
-      dependencies: ["ServiceKit", "Workflow", "Destinations", "Transport", "CMalloc", crypto, logging, nioCore],
+      dependencies: [
+        "ServiceKit", "Workflow", "Destinations", "Transport", "Compressors", "CMalloc", crypto, logging, nioCore,
+      ],
       path: "services/transfer", resources: [.embedInCode("prices.json")], linkerSettings: slim),
     .executableTarget(
       name: "NotificationService", dependencies: ["ServiceKit", "Transport"], path: "services/notification",
@@ -165,6 +169,7 @@ let package = Package(
       name: "RPCTests", dependencies: ["RPC", "HTTP2", "ProtoWire", "InteropMessages", nioCore, nioPosix]),
     .testTarget(name: "FerryAPITests", dependencies: ["FerryAPI"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
+    .testTarget(name: "CompressorsTests", dependencies: ["Compressors", nioCore]),
     .testTarget(name: "ObjectStoresTests", dependencies: ["ObjectStores", "CloudsAWS", "CloudsAzure"]),
     .testTarget(name: "DestinationsTests", dependencies: ["Destinations"]),
     .testTarget(name: "DocumentStoreTests", dependencies: ["DocumentStore"]),

@@ -34,12 +34,13 @@ public protocol RemoteFile: Sendable {
   func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError)
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
-  /// Reads the range once, in order and ahead, and gives each chunk's code as it is known and, where `hashesWhole`, the whole
-  /// range's digest at the end. May run beside `write`: no byte of a chunk is read before `whenWritten` has said for it which
-  /// code is wanted. `onChunk` holds the reading up for as long as it takes.
+  /// Reads chunks that lie one behind the other, once, in order and ahead, and gives each one's code as it is known and, where
+  /// `hashesWhole`, the digest of them all at the end. May run beside `write`: no byte of a chunk is read before `whenWritten`
+  /// has said of it where it lies and which code is wanted; it may be asked of one again. `onChunk` holds the reading up for as
+  /// long as it takes.
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest?
   /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
@@ -55,6 +56,22 @@ public protocol RemoteFile: Sendable {
 }
 
 extension RemoteFile {
+  /// Reads back chunks of one size, but for the last.
+  public func readBack(
+    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest? {
+    let size = min(Int64(max(chunkSize, 1)), max(1, Int64(range.count)))
+    return try await readBack(
+      chunks: Int((Int64(range.count) + size - 1) / size), hashesWhole: hashesWhole,
+      whenWritten: { (index) async throws(DestinationError) in
+        let start = range.lowerBound + Int64(index) * size
+        let chunk = start..<min(start + size, range.upperBound)
+        return WrittenChunk(range: chunk, code: try await whenWritten(chunk))
+      }, onChunk: onChunk)
+  }
+
   /// Reads back what was written before, and gives each chunk's SHA-256.
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
@@ -99,13 +116,25 @@ public struct ContentDigest: Sendable, Hashable, CustomStringConvertible {
 public enum ChunkCode: Sendable, Equatable {
   /// SHA-256 of the chunk.
   case sha256
-  /// SHA-256 of all from the range's start to the chunk's end; only where the whole is hashed.
+  /// SHA-256 of all from the first chunk's start to this one's end; only where the whole is hashed.
   case sha256FromStart
   /// GMAC of the chunk, under a key that the server doesn't know.
   case gmac(GMACParameters)
 }
 
+/// One that may be read back.
+public struct WrittenChunk: Sendable, Equatable {
+  /// Where it lies in the file: it begins where the one before it ends.
+  public var range: Range<Int64>
+  /// What is wanted of it.
+  public var code: ChunkCode
+
+  public init(range: Range<Int64>, code: ChunkCode) { (self.range, self.code) = (range, code) }
+}
+
 public struct RemoteChunk: Sendable, Equatable {
+  /// Which of those that are read back.
+  public var index: Int
   public var range: Range<Int64>
   /// The code that was asked for.
   public var code: [UInt8]

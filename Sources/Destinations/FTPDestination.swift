@@ -65,8 +65,9 @@ public final class FTPDestination: Destination {
         .missing, "There is no file \(path) at \(address.endpoint).", nextStep: "Check the path on the server.")
     }
     let reader = FTPReader(path.text, shown: path, pool: pool, file: nil)
+    let whole = WrittenChunk(range: 0..<info.size, code: .sha256)
     let digest = try await reader.digest(
-      of: 0..<info.size, chunkSize: .max, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },
+      chunks: info.size == 0 ? 0 : 1, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in whole },
       onChunk: { (_) async throws(DestinationError) in })
     guard let digest else { throw .unhashed(path.text) }
     return digest

@@ -32,22 +32,23 @@ struct FTPReader: Sendable {
 
   /// As RemoteFile.readBack.
   func digest(
-    of range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
-    let length = Int64(max(chunkSize, 1))
-    let isOneChunk = range.upperBound - range.lowerBound <= length
+    let first = chunks == 0 ? 0 : try await whenWritten(0).range.lowerBound
     let serverHashes = await pool.features?.computesSHA256 ?? false
-    let reading = FTPReading(at: range.lowerBound, file: file, demand: pool.demand, hashesWhole: hashesWhole)
-    var asksServer = serverHashes && !range.isEmpty
+    let reading = FTPReading(at: first, file: file, demand: pool.demand, hashesWhole: hashesWhole)
+    var asksServer = serverHashes && chunks > 0
+    var all = first..<first
     do throws(DestinationError) {
-      var start = range.lowerBound
-      while start < range.upperBound {
-        let end = start + min(length, range.upperBound - start)
-        let wanted = try await whenWritten(start..<end).simplified(isOnly: isOneChunk, hashesWhole: hashesWhole)
+      for index in 0..<chunks {
+        let chunk = try await whenWritten(index)
+        let (start, end) = (chunk.range.lowerBound, chunk.range.upperBound)
+        let wanted = chunk.code.simplified(isOnly: chunks == 1, hashesWhole: hashesWhole)
+        all = first..<end
         var digest: ContentDigest?
-        if asksServer, let hashed = wanted.hashedRange(of: start..<end, in: range) {
+        if asksServer, let hashed = wanted.hashedRange(of: chunk.range, from: first) {
           digest = try await serverDigest(of: hashed)
         }
         asksServer = digest != nil
@@ -63,9 +64,8 @@ struct FTPReader: Sendable {
           try await read(until: end, reading)
           code = reading.endChunk()
         }
-        try await onChunk(RemoteChunk(range: start..<end, code: code))
-        if asksServer, isOneChunk, let digest { return digest }
-        start = end
+        try await onChunk(RemoteChunk(index: index, range: chunk.range, code: code))
+        if asksServer, chunks == 1, let digest { return digest }
       }
       await reading.stop()
     } catch {
@@ -73,7 +73,7 @@ struct FTPReader: Sendable {
       throw error
     }
     guard asksServer, hashesWhole else { return reading.digest() }
-    guard let digest = try await serverDigest(of: range) else { throw unhashed() }
+    guard let digest = try await serverDigest(of: all) else { throw unhashed() }
     return digest
   }
 

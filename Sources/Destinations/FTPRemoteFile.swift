@@ -238,13 +238,13 @@ actor FTPRemoteFile: RemoteFile {
   }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     let reader = FTPReader(part, shown: path, pool: pool, file: self)
     return try await reader.digest(
-      of: range, chunkSize: chunkSize, hashesWhole: hashesWhole, whenWritten: whenWritten, onChunk: onChunk)
+      chunks: chunks, hashesWhole: hashesWhole, whenWritten: whenWritten, onChunk: onChunk)
   }
 
   // MARK: The end

@@ -55,23 +55,21 @@ final class FolderFile: RemoteFile {
   }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     let (file, path) = (try open(), path)
     let hash = ReadBackHash(hashesWhole: hashesWhole)
-    var start = range.lowerBound
-    while start < range.upperBound {
-      let chunk = start..<start + min(Int64(max(chunkSize, 1)), range.upperBound - start)
-      let wanted = try await whenWritten(chunk).simplified(isOnly: chunk == range, hashesWhole: hashesWhole)
+    for index in 0..<chunks {
+      let chunk = try await whenWritten(index)
+      let wanted = chunk.code.simplified(isOnly: chunks == 1, hashesWhole: hashesWhole)
       let code = try await threads.run { () throws(DestinationError) in
         hash.begin(wanted)
-        try Self.read(chunk, of: file, path, into: hash)
+        try Self.read(chunk.range, of: file, path, into: hash)
         return hash.endChunk()
       }
-      try await onChunk(RemoteChunk(range: chunk, code: code))
-      start = chunk.upperBound
+      try await onChunk(RemoteChunk(index: index, range: chunk.range, code: code))
     }
     return hash.digest()
   }
@@ -84,7 +82,7 @@ final class FolderFile: RemoteFile {
     }
     // A wish: the kernel says no to nothing that matters here.
     _ = posix_fadvise(file.raw, off_t(chunk.lowerBound), off_t(chunk.count), POSIX_FADV_DONTNEED)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(pieceSize, chunk.count), alignment: 4096)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(pieceSize, max(chunk.count, 1)), alignment: 4096)
     defer { buffer.deallocate() }
     var at = chunk.lowerBound
     while at < chunk.upperBound {

@@ -72,10 +72,11 @@ extension ChunkCode {
   }
 
   /// What a server that hashes would have to hash for it; nil if it can't compute this code.
-  func hashedRange(of chunk: Range<Int64>, in all: Range<Int64>) -> Range<Int64>? {
+  /// - Parameter start: of the first chunk.
+  func hashedRange(of chunk: Range<Int64>, from start: Int64) -> Range<Int64>? {
     switch self {
     case .sha256: chunk
-    case .sha256FromStart: all.lowerBound..<chunk.upperBound
+    case .sha256FromStart: start..<chunk.upperBound
     case .gmac: nil
     }
   }

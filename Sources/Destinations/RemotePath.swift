@@ -94,11 +94,15 @@ public struct RemotePath: Sendable, Hashable, CustomStringConvertible {
   /// Beside the file, its SHA-256 as sha256sum writes it.
   public var sidecar: RemotePath { sibling(Self.sidecarSuffix) }
 
-  /// "report (1).csv" for "report.csv"; a name that is numbered already counts on.
+  /// "report (1).csv" for "report.csv", "report (1).csv.gz" for "report.csv.gz"; a name that is numbered already counts on.
   public func numbered(_ number: Int) -> RemotePath {
     guard let name else { return self }
-    let dot = name.unicodeScalars.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 }
-    var (stem, ending) = (String(name[..<(dot ?? name.endIndex)]), String(name[(dot ?? name.endIndex)...]))
+    var (stem, ending) = Self.split(name)
+    if Self.packedEndings.contains(ending) {
+      let packed = ending
+      (stem, ending) = Self.split(stem)
+      ending += packed
+    }
     var number = number
     if let match = stem.wholeMatch(of: #/(.+) \((\d{1,9})\)/#), let before = Int(match.2) {
       (stem, number) = (String(match.1), before + number)
@@ -106,6 +110,20 @@ public struct RemotePath: Sendable, Hashable, CustomStringConvertible {
     ending = " (\(number))" + ending
     while !stem.isEmpty, stem.utf8.count + ending.utf8.count > Self.maxNameBytes { stem.unicodeScalars.removeLast() }
     return RemotePath(unchecked: base, parts.dropLast() + [stem + ending])
+  }
+
+  /// Endings that say how a file is packed, behind the one that says what it is.
+  private static let packedEndings: Set = [".gz", ".zst", ".bz2", ".xz"]
+
+  /// What a name is, and its ending with the dot.
+  private static func split(_ name: String) -> (stem: String, ending: String) {
+    let dot = name.unicodeScalars.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 } ?? name.endIndex
+    return (String(name[..<dot]), String(name[dot...]))
+  }
+
+  /// With `suffix` after the name: "report.csv.gz".
+  public func suffixed(_ suffix: String) throws(DestinationError) -> RemotePath {
+    try RemotePath(base, parts: parts.dropLast() + [(name ?? "") + suffix])
   }
 
   /// The name that a file has while it is being replaced on a server that can't do it in one step.

@@ -22,35 +22,30 @@ struct SFTPReader: Sendable {
     self.pool = pool
   }
 
-  typealias Gate = @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode
+  typealias Gate = @Sendable (Int) async throws(DestinationError) -> WrittenChunk
   typealias Report = @Sendable (RemoteChunk) async throws(DestinationError) -> Void
 
   func digest(of range: Range<Int64>, _ hashing: SFTPRemoteHash?) async throws(DestinationError) -> ContentDigest {
+    let whole = WrittenChunk(range: range, code: .sha256)
     let digest = try await prove(
-      range, chunkSize: .max, hashesWhole: true, hashing, whenWritten: { (_) async throws(DestinationError) in .sha256 },
-      onChunk: { (_) async throws(DestinationError) in })
+      chunks: range.isEmpty ? 0 : 1, hashesWhole: true, hashing,
+      whenWritten: { (_) async throws(DestinationError) in whole }, onChunk: { (_) async throws(DestinationError) in })
     guard let digest else { throw .unhashed(name) }
     return digest
   }
 
   /// As RemoteFile.readBack.
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool, whenWritten: Gate, onChunk: Report
+    chunks: Int, hashesWhole: Bool, whenWritten: Gate, onChunk: Report
   ) async throws(DestinationError) -> ContentDigest? {
-    let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
-    if range.count <= Self.sliceSize, plan.chunks <= 1 {
-      guard plan.chunks == 1 else { return Self.sha256(ByteBuffer()) }
-      let code = try await whenWritten(range)
-      let bytes = try await read(range)
-      let hash = ReadBackHash(hashesWhole: hashesWhole)
-      hash.begin(code.simplified(isOnly: true, hashesWhole: hashesWhole))
-      bytes.withUnsafeReadableBytes { hash.update($0) }
-      try await onChunk(RemoteChunk(range: range, code: hash.endChunk()))
-      return hash.digest()
+    if chunks == 0 { return Self.sha256(ByteBuffer()) }
+    if chunks == 1 {
+      let only = try await whenWritten(0)
+      if only.range.count <= Self.sliceSize { return try await readAtOnce(only, hashesWhole, onChunk) }
     }
     do {
       return try await withoutActuallyEscaping(whenWritten) { gate in
-        try await readAhead(plan, hashesWhole, gate, onChunk)
+        try await readAhead(chunks, hashesWhole, gate, onChunk)
       }
     } catch let error as DestinationError {
       throw error
@@ -59,31 +54,25 @@ struct SFTPReader: Sendable {
     }
   }
 
-  /// A range cut into chunks, and those into slices.
-  struct Plan {
-    let range: Range<Int64>
-    let chunkSize: Int64
-    let chunks: Int
-
-    init(_ range: Range<Int64>, chunkSize: Int64) {
-      self.range = range
-      self.chunkSize = min(chunkSize, max(1, Int64(range.count)))
-      chunks = Int((Int64(range.count) + self.chunkSize - 1) / self.chunkSize)
-    }
-
-    func chunk(_ index: Int) -> Range<Int64> {
-      let start = range.lowerBound + Int64(index) * chunkSize
-      return start..<min(start + chunkSize, range.upperBound)
-    }
+  private func readAtOnce(
+    _ only: WrittenChunk, _ hashesWhole: Bool, _ onChunk: Report
+  ) async throws(DestinationError) -> ContentDigest? {
+    let bytes = try await read(only.range)
+    let hash = ReadBackHash(hashesWhole: hashesWhole)
+    hash.begin(only.code.simplified(isOnly: true, hashesWhole: hashesWhole))
+    bytes.withUnsafeReadableBytes { hash.update($0) }
+    try await onChunk(RemoteChunk(index: 0, range: only.range, code: hash.endChunk()))
+    return hash.digest()
   }
 
   private enum Event: Sendable {
-    case written(ChunkCode)
+    case written(WrittenChunk)
     case slice(start: Int64, ByteBuffer)
   }
 
+  /// - Parameter chunks: one at least.
   private func readAhead(
-    _ plan: Plan, _ hashesWhole: Bool, _ gate: @escaping Gate, _ onChunk: Report
+    _ chunks: Int, _ hashesWhole: Bool, _ gate: @escaping Gate, _ onChunk: Report
   ) async throws -> ContentDigest? {
     let hasher = SFTPHasher(hashesWhole: hashesWhole)
     pool.readers.wrappingAdd(1, ordering: .relaxed)
@@ -91,21 +80,23 @@ struct SFTPReader: Sendable {
       hasher.stop()
       pool.readers.wrappingSubtract(1, ordering: .relaxed)
     }
-    await pool.expect(Int64(plan.range.count))
+    let first = try await gate(0)
+    // Those that follow are about as long, as a rule.
+    await pool.expect(Int64(first.range.count) * Int64(chunks))
     return try await withThrowingTaskGroup(of: Event.self) { group in
-      var codes: [ChunkCode] = []  // of the chunks that may be read and are not yet hashed
-      var written = 0  // chunks that may be read
+      var open = [first]  // chunks that may be read and are not yet hashed
+      var written = 1  // chunks that may be read
+      var end = first.range.upperBound  // of those
       var asking = false
-      var asked = plan.range.lowerBound
+      var asked = first.range.lowerBound
       var arrived: [Int64: ByteBuffer] = [:]
       var inFlight = 0
-      var hashed = plan.range.lowerBound
+      var hashed = first.range.lowerBound
       var chunk = 0
-      while chunk < plan.chunks {
-        let end = written == 0 ? asked : plan.chunk(written - 1).upperBound
-        if !asking, written < plan.chunks, asked == end {
+      while chunk < chunks {
+        if !asking, written < chunks, asked == end {
           asking = true
-          let next = plan.chunk(written)
+          let next = written
           group.addTask { .written(try await gate(next)) }
         }
         let ahead = max(Self.leastSlicesAhead, Self.slicesAhead / max(1, pool.readers.load(ordering: .relaxed)))
@@ -116,20 +107,23 @@ struct SFTPReader: Sendable {
           group.addTask { .slice(start: slice.lowerBound, try await read(slice)) }
         }
         if let bytes = arrived.removeValue(forKey: hashed) {
-          let range = plan.chunk(chunk)
-          let starting = hashed == range.lowerBound ? codes.removeFirst() : nil
+          let range = open[0].range
+          let code = open[0].code.simplified(isOnly: chunks == 1, hashesWhole: hashesWhole)
+          let starting = hashed == range.lowerBound ? code : nil
           hashed += Int64(bytes.readableBytes)
-          let code = await hasher.take(bytes, starting: starting, endsChunk: hashed == range.upperBound)
+          let told = await hasher.take(bytes, starting: starting, endsChunk: hashed == range.upperBound)
           pool.buffers.giveBack(bytes)
-          if let code {
-            try await onChunk(RemoteChunk(range: range, code: code))
+          if let told {
+            try await onChunk(RemoteChunk(index: chunk, range: range, code: told))
+            open.removeFirst()
             chunk += 1
           }
           continue
         }
         switch try await group.next() {
-        case .written(let code)?:
-          codes.append(code.simplified(isOnly: plan.chunks == 1, hashesWhole: hashesWhole))
+        case .written(let next)?:
+          open.append(next)
+          end = next.range.upperBound
           (written, asking) = (written + 1, false)
         case .slice(let start, let bytes)?:
           arrived[start] = bytes

@@ -45,12 +45,12 @@ final class SFTPRemoteFile: RemoteFile {
   }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     try await SFTPReader(part, handles, pool).prove(
-      range, chunkSize: chunkSize, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)
+      chunks: chunks, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)
   }
 
   // MARK: The end

@@ -109,73 +109,78 @@ actor SFTPRemoteHash {
 extension SFTPReader {
   /// As RemoteFile.readBack: by the server's own hash where that is allowed and works, else by reading.
   func prove(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
+    chunks: Int, hashesWhole: Bool, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
   ) async throws(DestinationError) -> ContentDigest? {
-    var proven = range.lowerBound
-    if let hashing, range.count >= SFTPRemoteHash.smallest, let program = await hashing.program() {
-      let plan = Plan(range, chunkSize: Int64(max(chunkSize, 1)))
-      if let whole = try await hash(plan, program, &proven, whenWritten, onChunk) { return whole }
+    var told = 0
+    if let hashing, chunks > 0 {
+      // Those that follow are about as long, as a rule.
+      let isLarge = Int64(try await whenWritten(0).range.count) * Int64(chunks) >= SFTPRemoteHash.smallest
+      if isLarge, let program = await hashing.program(),
+        let whole = try await hash(chunks, program, &told, whenWritten, onChunk) { return whole }
     }
     // What was told of before isn't told again, but it is read again, for the digest of the whole.
-    let told = proven
+    let before = told
     return try await readBack(
-      range, chunkSize: chunkSize, hashesWhole: hashesWhole,
-      whenWritten: { (chunk) async throws(DestinationError) in
-        chunk.lowerBound >= told ? try await whenWritten(chunk) : .sha256FromStart
+      chunks: chunks, hashesWhole: hashesWhole,
+      whenWritten: { (index) async throws(DestinationError) in
+        var chunk = try await whenWritten(index)
+        if index < before { chunk.code = .sha256FromStart }
+        return chunk
       },
       onChunk: { (chunk) async throws(DestinationError) in
-        if chunk.range.lowerBound >= told { try await onChunk(chunk) }
+        if chunk.index >= before { try await onChunk(chunk) }
       })
   }
 
-  /// Nil if the server's word is missing or can't be believed. `proven` tells how far `onChunk` has been told.
+  /// Nil if the server's word is missing or can't be believed. `told` counts the chunks that `onChunk` has been told.
   private func hash(
-    _ plan: Plan, _ program: String, _ proven: inout Int64, _ whenWritten: Gate, _ onChunk: Report
+    _ chunks: Int, _ program: String, _ told: inout Int, _ whenWritten: Gate, _ onChunk: Report
   ) async throws(DestinationError) -> ContentDigest? {
     // The commands don't hold the connection: others call on it meanwhile.
     let lease = try await pool.lease()
     let connection = lease.connection
     let ranges = await connection.start(SFTPRemoteHash.rangeHasher(program, of: name))
-    let whole = plan.chunks > 1 ? await connection.start(SFTPRemoteHash.wholeHasher(program, of: name)) : nil
+    let whole = chunks > 1 ? await connection.start(SFTPRemoteHash.wholeHasher(program, of: name)) : nil
     func end() async {
       for command in [ranges, whole] { if let command { await connection.end(command) } }
       await pool.giveBack(lease)
     }
     do throws(DestinationError) {
-      guard let ranges, plan.chunks == 1 || whole != nil else {
+      guard let ranges, chunks == 1 || whole != nil else {
         await end()
         return nil
       }
       var digest: ContentDigest?
-      for index in 0..<plan.chunks {
-        let chunk = plan.chunk(index)
-        let wanted = try await whenWritten(chunk)
-        guard let hashed = wanted.hashedRange(of: chunk, in: plan.range) else { break }
-        if index == 0, !(try await isSameFile(plan.range, ranges, connection)) { break }
+      var all: Range<Int64>?  // of the chunks up to this one
+      for index in 0..<chunks {
+        let written = try await whenWritten(index)
+        let chunk = written.range
+        let start = all?.lowerBound ?? chunk.lowerBound
+        all = start..<chunk.upperBound
+        guard let hashed = written.code.hashedRange(of: chunk, from: start) else { break }
+        if index == 0, !(try await isSameFile(chunk, ranges, connection)) { break }
         await connection.send("\(hashed.lowerBound) \(hashed.count)\n", to: ranges)
-        if let whole {
-          await connection.send("\(index == 0 ? plan.range.lowerBound : 0) \(chunk.count)\n", to: whole)
-        }
+        if let whole { await connection.send("\(index == 0 ? start : 0) \(chunk.count)\n", to: whole) }
         let line = await connection.line(of: ranges, within: SFTPRemoteHash.patience(hashed.count))
         guard let line, let found = SFTPRemoteHash.digest(line) else { break }
-        try await onChunk(RemoteChunk(range: chunk, code: found.bytes))
-        proven = chunk.upperBound
+        try await onChunk(RemoteChunk(index: index, range: chunk, code: found.bytes))
+        told = index + 1
         if whole == nil { digest = found }
       }
-      if proven == plan.range.upperBound, let whole {
+      if told == chunks, let whole, let all {
         await connection.endInput(of: whole)
-        let line = await connection.line(of: whole, within: SFTPRemoteHash.patience(plan.range.count))
+        let line = await connection.line(of: whole, within: SFTPRemoteHash.patience(all.count))
         digest = line.flatMap { SFTPRemoteHash.digest($0) }
       }
       await end()
-      return proven == plan.range.upperBound ? digest : nil
+      return told == chunks ? digest : nil
     } catch {
       await end()
       throw error
     }
   }
 
-  /// A login's shell may see other folders than its SFTP does: the first bytes say so.
+  /// A login's shell may see other folders than its SFTP does: the first bytes of the first chunk say so.
   private func isSameFile(
     _ range: Range<Int64>, _ ranges: SSHCommand, _ connection: SFTPConnection
   ) async throws(DestinationError) -> Bool {

@@ -69,7 +69,7 @@ public struct StateStatus: ProtoEnum {
 public struct StateProgress: Message {
   public var state = DeliveryState.unspecified
   public var status = StateStatus.unspecified
-  /// Bytes for download, transfer and verify; files for the others.
+  /// Bytes of the source for download, compress, transfer and verify; files for the others.
   public var done: Int64 = 0
   public var total: Int64 = 0
   public var startedAt: Timestamp?
@@ -125,7 +125,7 @@ public struct Delivery: Message {
   public var filesDone: Int64 = 0
   public var filesFailed: Int64 = 0
   public var bytesTotal: Int64 = 0
-  /// Written to the destination.
+  /// Of the source, written to the destination.
   public var bytesDone: Int64 = 0
   public var retries: Int64 = 0
   public var problem: Problem?
@@ -252,6 +252,12 @@ public struct DeliveryFile: Message {
   public var problem: Problem?
   public var deliveredAt: Timestamp?
   public var sourceModifiedAt: Timestamp?
+  /// How it lies at the destination; unspecified: as at the source.
+  public var compression = Compression.unspecified
+  /// Bytes at the destination, where it is compressed.
+  public var deliveredSize: Int64 = 0
+  /// Hex, where it is compressed.
+  public var sourceSHA256 = ""
   /// Its ".sha256" is beside it.
   public var hasSidecar = false
   public var unknownFields = UnknownFields()
@@ -264,7 +270,8 @@ public struct DeliveryFile: Message {
       .init(5, "etag", .string), .init(6, "version_id", .string), .init(7, "status", .enumeration(FileStatus.self)),
       .init(8, "sha256", .string), .init(9, "problem", .message(Problem.self)),
       .init(10, "delivered_at", .message(Timestamp.self)), .init(11, "source_modified_at", .message(Timestamp.self)),
-      .init(15, "has_sidecar", .bool),
+      .init(12, "compression", .enumeration(Compression.self)), .init(13, "delivered_size", .int64),
+      .init(14, "source_sha256", .string), .init(15, "has_sidecar", .bool),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -280,6 +287,9 @@ public struct DeliveryFile: Message {
     case 9: try reader.message(into: &problem)
     case 10: try reader.message(into: &deliveredAt)
     case 11: try reader.message(into: &sourceModifiedAt)
+    case 12: compression = try reader.enumeration()
+    case 13: deliveredSize = try reader.int64()
+    case 14: sourceSHA256 = try reader.string()
     case 15: hasSidecar = try reader.bool()
     default: try reader.skip()
     }
@@ -297,6 +307,9 @@ public struct DeliveryFile: Message {
     writer.message(9, problem)
     writer.message(10, deliveredAt)
     writer.message(11, sourceModifiedAt)
+    writer.enumeration(12, compression)
+    writer.int64(13, deliveredSize)
+    writer.string(14, sourceSHA256)
     writer.bool(15, hasSidecar)
   }
 }
@@ -307,7 +320,7 @@ public struct Chunk: Message {
   public var offset: Int64 = 0
   /// Bytes.
   public var length: Int64 = 0
-  /// Hex, of the source bytes as read. Once written the chunk has this, or one of `sha256FromStart` and `gmac`.
+  /// Hex, of the bytes as they were read from the source. Once written the chunk has this, or one of `sha256FromStart` and `gmac`.
   public var sha256 = ""
   /// How often it was sent, in all runs.
   public var sends: Int32 = 0
@@ -316,6 +329,12 @@ public struct Chunk: Message {
   public var sha256FromStart = ""
   /// With AES-128 (NIST SP 800-38D), under a key of the delivery: where files are read back.
   public var gmac: [UInt8] = []
+  /// Of a compressed file: where the chunk lies at the destination, and how many bytes it has there, which are what is told
+  /// from others above. A length of 0: as at the source.
+  public var deliveredOffset: Int64 = 0
+  public var deliveredLength: Int64 = 0
+  /// Of the source bytes, which a gzip file's end is made from.
+  public var crc32: UInt32 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -324,7 +343,8 @@ public struct Chunk: Message {
     [
       .init(1, "index", .int32), .init(2, "offset", .int64), .init(3, "length", .int64), .init(4, "sha256", .string),
       .init(5, "sends", .int32), .init(6, "written", .bool), .init(7, "sha256_from_start", .string),
-      .init(8, "gmac", .bytes),
+      .init(8, "gmac", .bytes), .init(9, "delivered_offset", .int64), .init(10, "delivered_length", .int64),
+      .init(11, "crc32", .uint32),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -337,6 +357,9 @@ public struct Chunk: Message {
     case 6: written = try reader.bool()
     case 7: sha256FromStart = try reader.string()
     case 8: gmac = try reader.bytes()
+    case 9: deliveredOffset = try reader.int64()
+    case 10: deliveredLength = try reader.int64()
+    case 11: crc32 = try reader.uint32()
     default: try reader.skip()
     }
   }
@@ -350,5 +373,8 @@ public struct Chunk: Message {
     writer.bool(6, written)
     writer.string(7, sha256FromStart)
     writer.bytes(8, gmac)
+    writer.int64(9, deliveredOffset)
+    writer.int64(10, deliveredLength)
+    writer.uint32(11, crc32)
   }
 }

@@ -1,4 +1,4 @@
-// transfer.proto, third part: what may be chosen about a delivery: conflicts, folders, names, bandwidth, proof.
+// transfer.proto, third part: what may be chosen about a delivery: conflicts, compression, folders, names, bandwidth, proof.
 import ProtoWire
 
 public struct OnConflict: ProtoEnum {
@@ -30,9 +30,19 @@ public struct Compression: ProtoEnum {
   /// Taken as none.
   public static let unspecified = Compression(rawValue: 0)
   public static let none = Compression(rawValue: 1)
+  /// RFC 1952, one member; the name gets ".gz".
+  public static let gzip = Compression(rawValue: 2)
+  /// RFC 8878, a frame for each chunk; the name gets ".zst".
+  public static let zstd = Compression(rawValue: 3)
+  /// Gzip for each file whose sample says that it pays, none for the others.
+  public static let automatic = Compression(rawValue: 4)
 
   public static let descriptor = EnumDescriptor(
-    "fileferry.v1.Compression", [("COMPRESSION_UNSPECIFIED", 0), ("COMPRESSION_NONE", 1)])
+    "fileferry.v1.Compression",
+    [
+      ("COMPRESSION_UNSPECIFIED", 0), ("COMPRESSION_NONE", 1), ("COMPRESSION_GZIP", 2), ("COMPRESSION_ZSTD", 3),
+      ("COMPRESSION_AUTOMATIC", 4),
+    ])
 }
 
 public struct Folders: ProtoEnum {
@@ -248,6 +258,8 @@ public struct DeliveryOptions: Message {
   public var folderMode: Int32 = 0
   /// Files get the source's modification time.
   public var keepTimes = false
+  /// Gzip 1 to 9, zstd 1 to 19; 0: the default, 6 and 3.
+  public var compressionLevel: Int32 = 0
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -259,7 +271,7 @@ public struct DeliveryOptions: Message {
       .init(4, "folders", .enumeration(Folders.self)), .init(5, "names", .message(NameMapping.self)),
       .init(6, "checksum_sidecar", .bool), .init(7, "bandwidth", .message(Bandwidth.self)),
       .init(8, "proof", .enumeration(Proof.self)), .init(9, "file_mode", .int32),
-      .init(10, "folder_mode", .int32), .init(11, "keep_times", .bool),
+      .init(10, "folder_mode", .int32), .init(11, "keep_times", .bool), .init(12, "compression_level", .int32),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -275,6 +287,7 @@ public struct DeliveryOptions: Message {
     case 9: fileMode = try reader.int32()
     case 10: folderMode = try reader.int32()
     case 11: keepTimes = try reader.bool()
+    case 12: compressionLevel = try reader.int32()
     default: try reader.skip()
     }
   }
@@ -291,5 +304,6 @@ public struct DeliveryOptions: Message {
     writer.int32(9, fileMode)
     writer.int32(10, folderMode)
     writer.bool(11, keepTimes)
+    writer.int32(12, compressionLevel)
   }
 }

@@ -14,6 +14,7 @@ public struct Receipt: Message {
   /// The fingerprint of the server that holds the files.
   public var hostKey = ""
   public var files: [ReceiptFile] = []
+  /// At the destination.
   public var totalBytes: Int64 = 0
   public var startedAt: Timestamp?
   public var finishedAt: Timestamp?
@@ -85,6 +86,13 @@ public struct ReceiptFile: Message {
   /// The source's version id, else its ETag.
   public var version = ""
   public var deliveredAt: Timestamp?
+  /// Of a file that was compressed on its way: `size` and `sha256` are of what lies at the destination, and it was unpacked
+  /// and compared with the source before it was sent.
+  public var compression = Compression.unspecified
+  /// Bytes.
+  public var sourceSize: Int64 = 0
+  /// Hex.
+  public var sourceSHA256 = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -93,6 +101,8 @@ public struct ReceiptFile: Message {
     [
       .init(1, "key", .string), .init(2, "path", .string), .init(3, "size", .int64), .init(4, "sha256", .string),
       .init(5, "version", .string), .init(6, "delivered_at", .message(Timestamp.self)),
+      .init(7, "compression", .enumeration(Compression.self)), .init(8, "source_size", .int64),
+      .init(9, "source_sha256", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -103,6 +113,9 @@ public struct ReceiptFile: Message {
     case 4: sha256 = try reader.string()
     case 5: version = try reader.string()
     case 6: try reader.message(into: &deliveredAt)
+    case 7: compression = try reader.enumeration()
+    case 8: sourceSize = try reader.int64()
+    case 9: sourceSHA256 = try reader.string()
     default: try reader.skip()
     }
   }
@@ -114,6 +127,9 @@ public struct ReceiptFile: Message {
     writer.string(4, sha256)
     writer.string(5, version)
     writer.message(6, deliveredAt)
+    writer.enumeration(7, compression)
+    writer.int64(8, sourceSize)
+    writer.string(9, sourceSHA256)
   }
 }
 

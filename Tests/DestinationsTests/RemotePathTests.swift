@@ -6,7 +6,7 @@ import Testing
 @Suite struct RemotePathTests {
   @Test("a numbered name keeps its ending, and counts on where it is numbered already", arguments: [
     ("in/report.csv", 1, "in/report (1).csv"), ("in/report", 2, "in/report (2)"), ("report (3).csv", 1, "report (4).csv"),
-    (".profile", 1, ".profile (1)"), ("a.tar.gz", 1, "a.tar (1).gz"), ("(1).csv", 1, "(1) (1).csv"),
+    (".profile", 1, ".profile (1)"), ("a.tar.gz", 1, "a (1).tar.gz"), ("(1).csv", 1, "(1) (1).csv"),
   ])
   func numbered(_ path: String, _ number: Int, _ expected: String) throws {
     #expect(try RemotePath(.home).appending(path).numbered(number).text == expected)

@@ -36,7 +36,7 @@ struct JSONWritingTests {
         == #"{"key":"","text":"x","author":{"id":"","name":"","email":""}}"#)
     #expect(
       Chunk.with { $0.offset = 1 }.jsonString(includeDefaults: true)
-        == #"{"index":0,"offset":"1","length":"0","sha256":"","sends":0,"written":false,"sha256FromStart":"","gmac":""}"#)
+        == #"{"index":0,"offset":"1","length":"0","sha256":"","sends":0,"written":false,"sha256FromStart":"","gmac":"","deliveredOffset":"0","deliveredLength":"0","crc32":0}"#)
     #expect(
       Selection().jsonString(includeDefaults: true) == #"{"kind":"SELECTION_KIND_UNSPECIFIED","value":""}"#)
   }

@@ -3,6 +3,7 @@ destination tested and its key pinned, the dry run, the confirmation in the clou
 the delivery with its eight states, paused and resumed, the receipt, and the session that ends by itself. A reload, the way back
 and a lost connection lose nothing. Each page's picture is in .build/screenshots."""
 import dataclasses
+import gzip
 import re
 import uuid
 
@@ -436,6 +437,7 @@ def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
     hand.type(page.get_by_label("Names there"), "{index}-{name}")
     hand.pick(page.get_by_role("radio", name="All files into one"))
     hand.pick(page.get_by_role("radio", name="Capital"))
+    hand.pick(page.get_by_role("radio", name="All: .gz"))
     sidecar = page.get_by_label("Put a .sha256 file beside each")
     if page.way.by_keyboard:
         hand.reach(sidecar)
@@ -453,7 +455,7 @@ def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
     expect(sidecar).to_be_checked()
     type_secret(page, hand, sshd)
     hand.press(page.get_by_role("button", name="Go on to confirm"))
-    for told in ["*space*, *star*", "All files into one", "{index}-{name}", "Capital", "0640", "Put a .sha256 file beside each"]:
+    for told in ["*space*, *star*", "All files into one", "{index}-{name}", "Capital", "All: .gz", "0640", "Put a .sha256 file beside each"]:
         expect(page.get_by_text(told, exact=True)).to_be_visible()
     look(page, "5-confirm-options")
     hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
@@ -464,8 +466,9 @@ def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
     came = {path.name: path.read_bytes() for path in inbox.iterdir()}
     files = {name: data for name, data in came.items() if not name.endswith(".sha256")}
     assert len(chosen) > 10 and len(came) == 2 * len(files)
-    assert sorted(files.values()) == sorted(chosen.values())
-    assert all(re.fullmatch(r"\d+-.+\.CSV", name) for name in files), sorted(files)
+    assert sorted(map(gzip.decompress, files.values())) == sorted(chosen.values())
+    assert all(re.fullmatch(r"\d+-.+\.CSV\.gz", name) for name in files), sorted(files)
+    look(page, "6-compressed")
     assert {path.stat().st_mode & 0o777 for path in inbox.iterdir() if path.name in files} == {0o640}
     # The day's bar on the overview.
     page.goto("/#/")

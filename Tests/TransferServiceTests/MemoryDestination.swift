@@ -97,15 +97,14 @@ struct MemoryFile: RemoteFile {
   func size() async throws(DestinationError) -> Int64 { Int64(server.files[path.part.text]?.count ?? 0) }
 
   func readBack(
-    _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    chunks: Int, hashesWhole: Bool,
+    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     var whole = SHA256()
-    let chunkSize = min(chunkSize, range.count)
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: max(chunkSize, 1)) {
-      let part = start..<min(start + Int64(chunkSize), range.upperBound)
-      let code = try await whenWritten(part)
+    for index in 0..<chunks {
+      let chunk = try await whenWritten(index)
+      let (part, code) = (chunk.range, chunk.code)
       server.state.withLock { $0.reads.append((part.lowerBound, $0.writes.count)) }
       let file = server.files[path.part.text] ?? []
       guard file.count >= Int(part.upperBound) else {
@@ -119,7 +118,7 @@ struct MemoryFile: RemoteFile {
         case .sha256FromStart: Array(whole.finalize())
         case .gmac(let parameters): bytes.withUnsafeBytes { GMAC.code(of: $0, parameters) }
         }
-      try await onChunk(RemoteChunk(range: part, code: told))
+      try await onChunk(RemoteChunk(index: index, range: part, code: told))
     }
     return hashesWhole ? ContentDigest(sha256: whole.finalize()) : nil
   }

@@ -192,6 +192,30 @@ private struct WholePlan {
     #expect(sidecar.problems.map(\.code) == ["NAME_CLASH"])
   }
 
+  @Test("what files are compressed to is part of their names, and clashes by it are found")
+  func compressed() async throws {
+    func plan(_ compression: Compression, _ keys: [String], to path: String = "/out", isFolder: Bool = true) async throws -> WholePlan {
+      let request = DeliveryRequest.with { $0.options = .with { $0.compression = compression } }
+      let catalog = KeyCatalog(Dictionary(uniqueKeysWithValues: keys.map { ($0, Int64(1)) }))
+      let planner = try Planner(
+        request, ticket: "REQ7", now: Timestamp(milliseconds: 0), catalog: catalog, path: try RemotePath(text: path),
+        isFolder: isFolder
+      ) { () async throws(DeliveryFailure) in false }
+      return try await all(planner, keys.map { key in .with { ($0.kind, $0.value) = (.key, key) } })
+    }
+    #expect(names(try await plan(.gzip, ["a.csv", "b"])) == ["/out/a.csv.gz", "/out/b.gz"])
+    #expect(names(try await plan(.zstd, ["a.csv"])) == ["/out/a.csv.zst"])
+    #expect(names(try await plan(.automatic, ["a.csv"])) == ["/out/a.csv"])  // a sample decides later
+    #expect(names(try await plan(.gzip, ["a.csv"], to: "/out/b.csv", isFolder: false)) == ["/out/b.csv.gz"])
+    #expect(names(try await plan(.gzip, ["a.csv"], to: "/out/b.csv.gz", isFolder: false)) == ["/out/b.csv.gz"])
+    #expect(try await plan(.automatic, ["a", "a.gz"]).problems.map(\.code) == ["NAME_CLASH"])
+    #expect(try await plan(.gzip, ["a", "a.gz"]).problems.isEmpty)
+    let long = String(repeating: "x", count: RemotePath.maxNameBytes)
+    #expect(try await plan(.gzip, [long]).problems.map(\.code) == ["NAME_UNSAFE"])
+    #expect(try await plan(.automatic, [long]).problems.map(\.code) == ["NAME_UNSAFE"])
+    #expect(try await plan(.none, [long]).problems.isEmpty)
+  }
+
   @Test("a mapping that can't be used says why", arguments: [
     ("{stem", "has no '}' to its '{'"), ("a}", "has a '}' without its '{'"), ("{size}", "has the field {size}, which is none of"),
   ])

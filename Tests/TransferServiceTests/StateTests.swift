@@ -17,7 +17,7 @@ import Testing
   @Test("a state begins once and ends once")
   func once() {
     var tracker = StateTracker()
-    tracker.plan(files: 2, bytes: 100)
+    tracker.plan(files: 2, bytes: 100, compresses: false)
     let changes = [
       tracker.begin(.download, at: now), tracker.begin(.download, at: now),
       tracker.end(.download, .done, note: "", at: now), tracker.end(.download, .failed, note: "", at: now),

@@ -3,10 +3,10 @@
 # shellcheck shell=bash
 
 readonly PACKAGES=(
-  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev pkg-config openssh-server openssh-client python3-venv curl
+  libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config openssh-server openssh-client python3-venv curl
 )
 # What only the tests and benches talk to.
-readonly TEST_PACKAGES=(vsftpd chromium fonts-dejavu-core)
+readonly TEST_PACKAGES=(vsftpd chromium fonts-dejavu-core zstd)
 readonly VENV=.venv
 
 say() { printf -- '- %s\n' "$*"; }

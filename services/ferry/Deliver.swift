@@ -27,6 +27,10 @@ struct RequestOptions: ParsableArguments {
   @Option(help: "FIND=TEXT: put a text in the place of another in all names, before --rename. May be repeated.")
   var replace: [String] = []
   @Option(help: "lower or upper: letters of all names.") var letterCase: String?
+  @Option(help: "gzip or zstd: compress the files on their way; automatic: gzip where a sample says that it pays.")
+  var compress = "none"
+  @Option(help: "How much work compressing may be: gzip 1 to 9 (default 6), zstd 1 to 19 (default 3).")
+  var compressionLevel: Int32 = 0
   @Flag(name: .customLong("sha256-files"), help: "Beside each file its '.sha256', as 'sha256sum -c' reads it.")
   var sha256Files = false
   @Option(help: "Permissions of the delivered files, in octal: 0640. Default: the server's own.") var fileMode: String?
@@ -60,6 +64,8 @@ struct RequestOptions: ParsableArguments {
       $0.title = title
       $0.options = try .with {
         $0.onConflict = try OnConflict.parse(onConflict, prefix: "ON_CONFLICT_")
+        $0.compression = try Compression.parse(compress, prefix: "COMPRESSION_")
+        $0.compressionLevel = compressionLevel
         $0.chunkSize = chunkSize
         $0.folders = flatten ? .flatten : .keep
         $0.names = try names()

@@ -44,6 +44,18 @@ extension Chunk {
     }
   }
 
+  /// Where it is at the destination.
+  var rangeThere: Range<Int64> {
+    deliveredLength == 0 ? offset..<offset + length : deliveredOffset..<deliveredOffset + deliveredLength
+  }
+
+  mutating func take(_ packed: FilePacker.Packed) {
+    (deliveredOffset, deliveredLength) = (packed.offset, Int64(packed.bytes.readableBytes))
+    crc32 = packed.crc32
+  }
+
+  mutating func forgetPlace() { (deliveredOffset, deliveredLength, crc32) = (0, 0, 0) }
+
   mutating func forget() { (written, sha256, sha256FromStart, gmac) = (false, "", "", []) }
 
   /// These are the bytes that were read from the source.

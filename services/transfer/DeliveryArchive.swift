@@ -90,11 +90,12 @@ struct DeliveryArchive: Sendable {
     (delivery.problem, delivery.finishedAt, delivery.filesFailed) = (nil, nil, 0)
     var tracker = StateTracker()
     if meta.isPlanned {
-      tracker.plan(files: delivery.filesTotal, bytes: delivery.bytesTotal)
+      let compresses = delivery.options.compresses
+      tracker.plan(files: delivery.filesTotal, bytes: delivery.bytesTotal, compresses: compresses)
       let time = Timestamp(milliseconds: SystemTime.now())
-      _ = tracker.end(.compress, .skipped, note: "not asked for", at: time)
+      if !compresses { _ = tracker.end(.compress, .skipped, note: "not asked for", at: time) }
       if delivery.hasReceipt {
-        for state in StateTracker.order where state != .notify && state != .compress {
+        for state in StateTracker.order where state != .notify {
           _ = tracker.end(state, .done, note: "done by an earlier attempt", at: time)
         }
       }

@@ -99,20 +99,20 @@ struct DeliveryConclusion: Sendable {
   private func remove(
     _ files: [DeliveryFile], _ destination: any Destinations.Destination, until end: ContinuousClock.Instant
   ) async -> Int {
-    let hasSidecars = await journal.delivery.options.checksumSidecar
+    let options = await journal.delivery.options
     let work = Task { () -> Int in
       await withTaskGroup(of: Bool.self) { group in
         var (next, removed) = (0, 0)
         while next < min(Self.removalsAtOnce, files.count) {
           let file = files[next]
-          group.addTask { await remove(file, hasSidecars, destination) }
+          group.addTask { await remove(file, options, destination) }
           next += 1
         }
         for await done in group {
           if done { removed += 1 }
           if next < files.count, !Task.isCancelled {
             let file = files[next]
-            group.addTask { await remove(file, hasSidecars, destination) }
+            group.addTask { await remove(file, options, destination) }
             next += 1
           }
         }
@@ -130,12 +130,11 @@ struct DeliveryConclusion: Sendable {
 
   /// A server that is away for a moment is asked again, for as long as clearing up may take.
   private func remove(
-    _ file: DeliveryFile, _ hasSidecar: Bool, _ destination: any Destinations.Destination
+    _ file: DeliveryFile, _ options: DeliveryOptions, _ destination: any Destinations.Destination
   ) async -> Bool {
     do {
       try await workflow.persist {
-        let path = try RemotePath(text: file.remotePath)
-        for name in path.whole(hasSidecar: hasSidecar) {
+        for name in try file.names(options) {
           try await reaching(connecting: true) { () throws(DestinationError) in try await destination.removePart(of: name) }
         }
       }

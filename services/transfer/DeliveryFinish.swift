@@ -18,7 +18,8 @@ extension DeliveryWorkflow {
     let receipt = Receipts.make(
       delivery, files: files, hostKey: await journal.meta.hostKey,
       source: try await scheme(source.connection, delivery) + source.bucket, server: shown,
-      proof: Receipts.proof(delivery.options.proof, byServer: choice.allowsHashCommand),
+      proof: Receipts.proof(
+        delivery.options.proof, byServer: choice.allowsHashCommand, compresses: delivery.options.compresses),
       finishedAt: journal.now())
     let signed = try signer.sign(Array(receipt.jsonString().utf8))
     let kid = signer.kid

@@ -164,6 +164,7 @@ actor DeliveryJournal {
         let note =
           switch state {
           case .download: "\(files), \(bytes), read from the source"
+          case .compress: Self.text(figures.packed, of: change.delivery)
           case .validate: "\(files) of the version that was planned"
           case .transfer: "\(bytes) written to the destination"
           case .verify:
@@ -175,6 +176,14 @@ actor DeliveryJournal {
         change.end(state, .done, note)
       }
     }
+  }
+
+  private static func text(_ packed: DeliveryProgress.Packed, of delivery: Delivery) -> String {
+    guard packed.files > 0 else { return "it would not have paid for any of \(ByteText.files(delivery.filesTotal))" }
+    let sizes = "\(ByteText.describe(packed.from)) became \(ByteText.describe(packed.to))"
+    let some = packed.files == delivery.filesTotal ? ByteText.files(packed.files) : "\(packed.files) of \(delivery.filesTotal) files"
+    let format = delivery.options.compression == .zstd ? Compression.zstd : Compression.gzip
+    return "\(some) to \(format.word): \(sizes), each chunk unpacked again and compared"
   }
 
   /// Something is tried again.

@@ -74,11 +74,12 @@ extension DeliveryWorkflow {
     try await journal.change { change in
       change.meta.isPlanned = true
       (change.delivery.filesTotal, change.delivery.bytesTotal) = (files, bytes)
-      change.tracker.plan(files: files, bytes: bytes)
+      let compresses = change.delivery.options.compresses
+      change.tracker.plan(files: files, bytes: bytes, compresses: compresses)
       let text = "\(ByteText.files(files)), \(ByteText.describe(bytes)), to \(change.delivery.destination)"
       change.event(.note, "planned: \(text)")
       change.note("planned", "Planned: \(text).")
-      change.end(.compress, .skipped, "not asked for")
+      if !compresses { change.end(.compress, .skipped, "not asked for") }
     }
   }
 }

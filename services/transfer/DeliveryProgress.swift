@@ -5,15 +5,24 @@ import Synchronization
 
 final class DeliveryProgress: Sendable {
   struct Figures: Sendable, Equatable {
-    /// Bytes for download, transfer and verify; files for validate and clean up.
+    /// Bytes of the source for download, compress, transfer and verify; files for validate and clean up.
     var done: [DeliveryState: Int64] = [:]
     /// Files that have passed a state.
     var passed: [DeliveryState: Int64] = [:]
     var begun: Set<DeliveryState> = []
     /// What is told once in a run: a handful.
     var said: Set<String> = []
+    /// Of the files that were compressed.
+    var packed = Packed()
     var filesFailed: Int64 = 0
     var retries: Int64 = 0
+  }
+
+  struct Packed: Sendable, Equatable {
+    var files: Int64 = 0
+    /// Bytes: before, and after.
+    var from: Int64 = 0
+    var to: Int64 = 0
   }
 
   private let figures = Mutex(Figures())
@@ -30,6 +39,15 @@ final class DeliveryProgress: Sendable {
       figures.passed[state, default: 0] += 1
       if !StateTracker.countsBytes(state) { figures.done[state, default: 0] += 1 }
       return figures.passed[state, default: 0]
+    }
+  }
+
+  /// A file that is compressed: its bytes before, and after.
+  func addPacked(_ from: Int64, _ to: Int64) {
+    figures.withLock { figures in
+      figures.packed.files += 1
+      figures.packed.from += from
+      figures.packed.to += to
     }
   }
 

@@ -147,7 +147,8 @@ struct DeliveryWork: Sendable {
   private func deliver(_ state: FileState, _ group: FileGroup?) async throws -> DeliveryFile? {
     let delivery = FileDelivery(tools: tools, state: state, group: group)
     do {
-      try await claiming(state.file) { try await delivery.run() }
+      try await delivery.chooseCompression()
+      try await claiming(await delivery.file) { try await delivery.run() }
       return nil
     } catch let failure as DeliveryFailure where failure.scope == .file && !Task.isCancelled {
       // As the delivery left it: its path may be a numbered one.

@@ -245,7 +245,8 @@ struct DeliveryWorkflow: Sendable {
     let server = "\(choice.address.user)@\(choice.address.endpoint)"
     let throttles = try caps(delivery, choice, server, now: journal.context.clock.now)
     defer { if choice.bandwidth != nil { self.throttles.release(server) } }
-    let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk)
+    // A chunk that is being compressed is there twice.
+    let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk * (delivery.options.compresses ? 2 : 1))
     let buffers = BufferPool(most: inFlight)
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers),

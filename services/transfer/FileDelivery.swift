@@ -6,8 +6,8 @@
 // they were read from the source (ChunkCodes.swift), under a condition on the object's version; the read-back goes over the
 // whole .part file and compares every chunk with that, whichever run wrote it. So when all are equal, the file's own
 // SHA-256 is that of the source's version: a run that reads all of the source computes it as the bytes come, one that goes on
-// has it from the read-back.
-import Crypto
+// has it from the read-back. Of a file that is compressed on its way all this is said of the compressed bytes, each chunk of
+// which was unpacked again and compared when it was made; the source's own SHA-256 is then computed beside.
 import Destinations
 import FerryAPI
 import FoundationEssentials
@@ -19,7 +19,6 @@ actor FileDelivery {
   var file: DeliveryFile
   var chunks: [Int32: Chunk]
   private let sourceSHA256: String
-  private let path: RemotePath?
   /// A numbered name that was free, and is kept from other deliveries until the file has it.
   var claimed: RemotePath?
   /// Of a small file: the others with which it is journalled.
@@ -29,21 +28,22 @@ actor FileDelivery {
   let reader: RangeReader
   let chunkSize: Int64
   let count: Int32
-  /// Chunks whose bytes were read, for the figures.
+  /// Of a file that is compressed on its way.
+  private(set) var packer: FilePacker?
+  /// Chunks whose bytes were read, and those that are compressed, for the figures.
   private var isRead: Set<Int32> = []
+  private var isPacked: Set<Int32> = []
   var verifiedBytes: Int64 = 0
   /// Chunks that were read back equal, in the read-back under way or just done.
   var proven: Set<Int32> = []
   var hasPassedRead = false
-  /// Who waits until chunks are written: the read-back, and writes to a server that takes them in order only; and who waits
-  /// to be hashed.
-  private var waiters: [UInt64: (moment: Moment, turn: CheckedContinuation<Bool, Never>)] = [:]
+  /// Who waits until a chunk is written: the read-back, and writes to a server that takes them in order only.
+  private var waiters: [UInt64: (index: Int32, turn: CheckedContinuation<Bool, Never>)] = [:]
   private var nextWaiter: UInt64 = 0
-  /// Of the chunks up to `hashedChunks`, in order; nil where an earlier run read some of them.
-  private var sourceHash: SHA256?
-  private var hashedChunks: Int32 = 0
-  /// GMACs of the chunks in `sourceHash`: one that has to be read again must be the same again.
-  private var hashedCodes: [Int32: [UInt8]] = [:]
+  /// Of the bytes that are sent; not running where an earlier run sent some of them.
+  private(set) var sentHash: OrderedHash
+  /// Of the source's, where those that are sent are others.
+  private(set) var sourceHash: OrderedHash
   /// Written once, and then not kept by a server that takes a file in one stream.
   private var lost: Set<Int32> = []
   /// No chunk is on its way any more, but for those that a proof finds wrong.
@@ -59,14 +59,25 @@ actor FileDelivery {
     file = state.file
     chunks = state.chunks
     sourceSHA256 = state.sourceSHA256
-    path = try? RemotePath(text: state.file.remotePath)  // planned by us; one that can't be read is told in run()
     reader = tools.reader(state.file)
     chunkSize = tools.chunkSize(state.file)
-    count = Int32(clamping: (state.file.size + chunkSize - 1) / chunkSize)
+    count = Int32(clamping: Planner.chunks(state.file, chunkSize: chunkSize))
+    sentHash = OrderedHash(tools.threads, isWanted: false)
+    sourceHash = OrderedHash(tools.threads, isWanted: false)
+  }
+
+  /// Once it is settled whether the file is compressed.
+  func prepareToPack() {
+    guard let compressor = file.compression.compressor(level: tools.options.compressionLevel) else { return }
+    packer = FilePacker(compressor, tools.threads, name: name, count: count, chunks: chunks) { [chunkSize, file] index in
+      Self.length(index, chunkSize: chunkSize, of: file)
+    }
+    sourceHash = OrderedHash(tools.threads, isWanted: !chunks.values.contains(where: \.written))
   }
 
   func run() async throws {
-    guard let path else {
+    // Planned by us; one that can't be read is no path of ours.
+    guard let path = try? RemotePath(text: file.remotePath) else {
       throw DeliveryFailure(
         "NAME_UNSAFE", "The journalled path \(file.remotePath.debugDescription) can't be used.",
         next: "Start a new delivery.", subject: file.key)
@@ -78,6 +89,7 @@ actor FileDelivery {
       try await commit(remote, remote.path)
     } catch {
       await remote.close()
+      if (error as? DeliveryFailure)?.problem.code == FilePacker.changed { try await forgetPlaces(from: 0) }
       throw error
     }
   }
@@ -86,7 +98,8 @@ actor FileDelivery {
   private func sendAndProve(_ remote: any RemoteFile) async throws {
     let isNotReadBack = tools.hashesRemotely || tools.options.proof == .size
     // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
-    if count > 1 || isNotReadBack, !chunks.values.contains(where: \.written) { sourceHash = SHA256() }
+    sentHash = OrderedHash(
+      tools.threads, isWanted: (count > 1 || isNotReadBack) && !chunks.values.contains(where: \.written))
     guard count > 1, !isNotReadBack else {
       try await send(to: remote)
       return try await prove(remote)
@@ -101,18 +114,19 @@ actor FileDelivery {
 
   /// What a failed file leaves at the destination goes.
   func removePart() async throws {
-    guard path != nil, file.status != .waiting else { return }
+    guard file.status != .waiting else { return }
     let destination = tools.destination
-    let hasSidecar = tools.options.checksumSidecar
-    let names = try RemotePath(text: file.remotePath).whole(hasSidecar: hasSidecar)
-    for name in names { try await reaching { () throws(DestinationError) in try await destination.removePart(of: name) } }
+    for name in try file.names(tools.options) { try await reaching { () throws(DestinationError) in try await destination.removePart(of: name) } }
   }
 
   // MARK: Send
 
   private func send(to remote: any RemoteFile) async throws {
     let missing = (0..<count).filter { chunks[$0]?.written != true }
-    for index in 0..<count where chunks[index]?.written == true { note(read: index, length(index), counted: true) }
+    for index in 0..<count where chunks[index]?.written == true {
+      note(read: index, length(index), counted: true)
+      note(packed: index, length(index), counted: true)
+    }
     if missing.count == 1 {
       try await tools.chunks.take()
       defer { tools.chunks.giveBack() }
@@ -173,32 +187,38 @@ actor FileDelivery {
     return passing
   }
 
+  /// Where the chunk is at the source.
   func range(_ index: Int32) -> Range<Int64> {
     let start = Int64(index) * chunkSize
     return start..<min(start + chunkSize, file.size)
   }
 
-  func length(_ index: Int32) -> Int64 { range(index).upperBound - range(index).lowerBound }
+  func length(_ index: Int32) -> Int64 { Self.length(index, chunkSize: chunkSize, of: file) }
 
-  /// One chunk: journalled as being sent, read, hashed, written, and journalled as written.
+  private static func length(_ index: Int32, chunkSize: Int64, of file: DeliveryFile) -> Int64 {
+    min(chunkSize, file.size - Int64(index) * chunkSize)
+  }
+
+  /// Where the chunk is at the destination, once that is known.
+  func rangeThere(_ index: Int32) -> Range<Int64> { chunks[index]?.rangeThere ?? range(index) }
+
+  /// Bytes of the file at the destination, once all chunks have been sent.
+  var sizeThere: Int64 { packer == nil ? file.size : rangeThere(count - 1).upperBound }
+
+  /// One chunk: read, compressed if that is wanted, journalled as being sent, hashed, written, and journalled as written.
   func send(_ index: Int32, to remote: any RemoteFile) async throws {
-    let range = range(index)
-    try await tools.insist("chunk \(index + 1) of \(count) of \(name)") { [tools, reader] in
-      // The intent must be in the journal before the first byte is at the destination; reading need not wait for that.
-      async let intended: Void = self.intend(index)
+    try await tools.insist("chunk \(index + 1) of \(count) of \(name)") { [tools] in
       try await tools.journal.begin(.download)
-      let bytes = try await reader.read(range)
+      let bytes = try await self.taken(index)
       defer { tools.buffers.giveBack(bytes) }
       async let evidence = self.evidence(index, bytes)
-      await self.note(read: index, Int64(bytes.readableBytes), counted: false)
       try await tools.journal.begin(.transfer)
-      try await intended
       if !tools.writesAtOffsets, index > 0 {
         try await self.sendLost(before: index, to: remote)
         try await self.untilWritten(index - 1)
       }
       do {
-        try await tools.write(bytes, at: range.lowerBound, to: remote)
+        try await tools.write(bytes, at: await self.rangeThere(index).lowerBound, to: remote)
       } catch let failure as DeliveryFailure {
         throw try await self.rewound(failure)
       }
@@ -206,74 +226,50 @@ actor FileDelivery {
     }
   }
 
+  /// The chunk's bytes as they are to be sent, which the journal knows by then: it must before the first of them is at the
+  /// destination.
+  private func taken(_ index: Int32) async throws -> ByteBuffer {
+    guard let packer else {
+      // Reading need not wait for the journal.
+      async let intended: Void = intend(index)
+      let bytes = try await reader.read(range(index))
+      note(read: index, Int64(bytes.readableBytes), counted: false)
+      try await intended
+      return bytes
+    }
+    let bytes = try await reader.read(range(index))
+    defer { tools.buffers.giveBack(bytes) }
+    note(read: index, Int64(bytes.readableBytes), counted: false)
+    try await journal.begin(.compress)
+    async let hashed = sourceHash.add(index, bytes)
+    let packed = try await packer.pack(index, bytes)
+    _ = try await hashed
+    note(packed: index, length(index), counted: false)
+    try await intend(index, packed)
+    return packed.bytes
+  }
+
   /// What a chunk will be told by when it comes back.
   private func evidence(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> ChunkEvidence {
     guard count > 1, !tools.hashesRemotely else {
-      guard let digest = try await hashInOrder(index, bytes) else { return .sha256(await tools.threads.sha256(bytes)) }
+      guard let digest = try await sentHash.add(index, bytes) else { return .sha256(await tools.threads.sha256(bytes)) }
       return count == 1 ? .sha256(digest) : .sha256FromStart(digest)
     }
     let parameters = tools.codes.parameters(file: file.index, chunk: index)
     let code = await tools.threads.over(bytes) { GMAC.code(of: $0, parameters) }
-    if try await hashInOrder(index, bytes, code) == nil, hashedCodes[index] != code { forgetSourceHash() }
+    _ = try await sentHash.add(index, bytes, code)
     return .gmac(code)
   }
 
-  /// The file's digest is then had by reading it back.
-  func forgetSourceHash() {
-    (sourceHash, hashedCodes) = (nil, [:])
-    wake()
-  }
-
-  var isHashedAtSource: Bool { sourceHash != nil }
-
-  /// Adds a chunk to the source's hash when all before it are in, and gives the digest up to its end; nil if the source is
-  /// not hashed so, or the chunk was in before. Its bytes are held that long; the chunks in flight are bounded, and the first
-  /// of them waits for none.
-  private func hashInOrder(
-    _ index: Int32, _ bytes: ByteBuffer, _ code: [UInt8]? = nil
-  ) async throws(CancellationError) -> String? {
-    guard sourceHash != nil, index >= hashedChunks else { return nil }
-    try await until(.hashed(index))
-    guard let earlier = sourceHash, index == hashedChunks else { return nil }
-    hashedCodes[index] = code
-    let hash = await tools.threads.run {
-      var hash = earlier
-      bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
-      return hash
-    }
-    // Forgotten meanwhile, it stays so.
-    if sourceHash != nil { sourceHash = hash }
-    hashedChunks = index + 1
-    wake()
-    return Hex.encode(hash.finalize())
-  }
-
-  /// Of the whole source, if all of it was read in this run.
-  var sourceDigest: String? { hashedChunks == count ? sourceHash.map { Hex.encode($0.finalize()) } : nil }
-
-  private enum Moment: Sendable {
-    case written(Int32)
-    /// All chunks before this one are hashed.
-    case hashed(Int32)
-  }
-
-  private func hasCome(_ moment: Moment) -> Bool {
-    switch moment {
-    case .written(let index): chunks[index]?.written == true
-    case .hashed(let index): hashedChunks >= index || sourceHash == nil
-    }
-  }
-
-  func untilWritten(_ index: Int32) async throws(CancellationError) { try await until(.written(index)) }
-
-  /// Throws CancellationError if the task is cancelled first, which it is when the sending has failed.
-  private func until(_ moment: Moment) async throws(CancellationError) {
-    if hasCome(moment) { return }
+  /// Returns once the chunk is written. Throws CancellationError if the task is cancelled first, which it is when the sending
+  /// has failed.
+  func untilWritten(_ index: Int32) async throws(CancellationError) {
+    if chunks[index]?.written == true { return }
     let number = nextWaiter
     nextWaiter += 1
     let hasCome = await withTaskCancellationHandler {
       await withCheckedContinuation { (turn: CheckedContinuation<Bool, Never>) in
-        if Task.isCancelled { turn.resume(returning: false) } else { waiters[number] = (moment, turn) }
+        if Task.isCancelled { turn.resume(returning: false) } else { waiters[number] = (index, turn) }
       }
     } onCancel: {
       Task { await self.stopWaiting(number) }
@@ -283,19 +279,20 @@ actor FileDelivery {
 
   private func stopWaiting(_ number: UInt64) { waiters.removeValue(forKey: number)?.turn.resume(returning: false) }
 
-  private func wake() {
-    for (number, waiter) in waiters where hasCome(waiter.moment) {
+  private func wake(_ index: Int32) {
+    for (number, waiter) in waiters where waiter.index == index {
       waiters[number] = nil
       waiter.turn.resume(returning: true)
     }
   }
 
-  private func intend(_ index: Int32) async throws {
+  private func intend(_ index: Int32, _ packed: FilePacker.Packed? = nil) async throws {
     var chunk = chunks[index] ?? Chunk()
     chunk.index = index
     (chunk.offset, chunk.length) = (range(index).lowerBound, length(index))
     chunk.sends += 1
     chunk.forget()
+    if let packed { chunk.take(packed) }
     chunks[index] = chunk
     if group == nil { try await journal.put(chunk, of: file.index) }
   }
@@ -306,12 +303,12 @@ actor FileDelivery {
     if group == nil { try await journal.put(chunk, of: file.index) }
     chunks[index] = chunk
     journal.progress.add(chunk.length, to: .transfer)
-    wake()
+    wake(index)
   }
 
   /// Of the chunks that were written those that reach beyond `size`: the server did not keep them.
   func unwriteChunks(behind size: Int64) async throws -> [Chunk] {
-    let gone = chunks.values.filter { $0.written && range($0.index).upperBound > size }
+    let gone = chunks.values.filter { $0.written && $0.rangeThere.upperBound > size }
     for chunk in gone { try await unwrite(chunk.index) }
     return gone
   }
@@ -331,15 +328,29 @@ actor FileDelivery {
     journal.progress.add(length, to: .download)
   }
 
+  /// As `note(read:)`, of the compressed.
+  func note(packed index: Int32, _ length: Int64, counted: Bool) {
+    guard isPacked.insert(index).inserted, !counted else { return }
+    journal.progress.add(length, to: .compress)
+  }
+
   /// All bytes were read: of the right version, by each answer's ETag, and, for a single chunk, of the stated hash.
   func passRead() async throws {
     guard !hasPassedRead else { return }
-    if count == 1, let sha256 = chunks[0]?.sha256 { try compare(sha256) }
+    if packer == nil, count == 1, let sha256 = chunks[0]?.sha256 { try compare(sha256) }
     hasPassedRead = true
     try await journal.begin(.download)
     try await journal.begin(.validate)
+    if tools.options.compresses { try await passPacked() }
     try await journal.begin(.transfer)
     try await journal.pass(.download)
+  }
+
+  /// Also of a file that lies as at the source, where others are compressed.
+  func passPacked() async throws {
+    try await journal.begin(.compress)
+    if packer == nil { journal.progress.add(file.size, to: .compress) } else { journal.progress.addPacked(file.size, await packer?.size ?? 0) }
+    try await journal.pass(.compress)
   }
 
   /// The whole file's SHA-256 against the provider's own, where it states one.
@@ -356,7 +367,7 @@ actor FileDelivery {
 
   private func commit(_ remote: any RemoteFile, _ path: RemotePath) async throws {
     try await journal.begin(.cleanUp)
-    let (size, destination) = (file.size, tools.destination)
+    let (size, destination) = (sizeThere, tools.destination)
     let overwrite = tools.options.onConflict != .fail && tools.options.onConflict != .keepBoth
     let sha256 = file.sha256
     try await tools.give(attributes, to: remote)

@@ -1,6 +1,5 @@
 // How a file's delivery begins: its .part made or found again, or the file found to be there already; and what becomes of a
 // name that is taken.
-import Crypto
 import Destinations
 import FerryAPI
 
@@ -17,6 +16,7 @@ extension FileDelivery {
         let remote = try await tools.insist("opening \(name)") {
           try await reaching(path.text) { () throws(DestinationError) in try await destination.reopen(path) }
         }
+        if let packer { try await forgetPlaces(from: await packer.placedChunks) }
         try await forgetChunks(missingFrom: remote)
         return remote
       } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_MISSING" {
@@ -36,7 +36,8 @@ extension FileDelivery {
     // Before there is a .part file: whoever clears up looks for those of files that were begun.
     file.status = .transferring
     if group == nil || claimed != nil { try await journal.put(file) }
-    let size = file.size
+    // How much a compressed file will need nobody knows.
+    let size = packer == nil ? file.size : nil
     return try await tools.insist("creating \(name)") {
       try await reaching(target.text) { () throws(DestinationError) in try await destination.create(target, size: size) }
     }
@@ -74,42 +75,67 @@ extension FileDelivery {
 
   /// Does the final name hold the source's very bytes? Then the file is delivered, and nothing has to move.
   private func isThereAlready(_ path: RemotePath) async throws -> Bool {
-    let size = file.size
-    guard let found = try await digest(of: path, ifSized: size) else { return false }
-    let expected = try await readSourceDigest()
-    guard found == expected else { return false }
+    let expected: Digests
+    let found: String?
+    if packer == nil {
+      found = try await digest(of: path, ifSized: file.size)
+      guard found != nil else { return false }
+      expected = try await readThrough(packing: packer)
+    } else {
+      // Its size is known only once it is compressed, which only a file that is there is worth.
+      guard try await isTaken(path) else { return false }
+      expected = try await readThrough(packing: packer)
+      found = try await digest(of: path, ifSized: expected.size)
+    }
+    guard found == expected.sent else { return false }
+    if let failure = sourceFailure(expected.source) { throw failure }
     // An earlier run may have begun to send it. What can't be removed is looked for again when all is cleared up.
     if wasBegun { try? await removePart() }
-    for index in 0..<count { note(read: index, length(index), counted: chunks[index]?.written == true) }
-    journal.progress.add(size, to: .transfer)
-    journal.progress.add(size, to: .verify)
+    for index in 0..<count {
+      note(read: index, length(index), counted: chunks[index]?.written == true)
+      note(packed: index, length(index), counted: chunks[index]?.written == true)
+    }
+    journal.progress.add(file.size, to: .transfer)
+    journal.progress.add(file.size, to: .verify)
     hasPassedRead = true
+    note(expected)
+    if tools.options.compresses { try await passPacked() }
     for state in [DeliveryState.download, .validate, .transfer, .verify] {
       try await journal.begin(state)
       try await journal.pass(state)
     }
-    try await finish(sha256: expected)
+    try await finish(sha256: expected.sent)
     return true
   }
 
-  /// Of the source, read through once in order.
-  func readSourceDigest() async throws -> String {
-    var hash = SHA256()
+  /// SHA-256 of the whole, in hexadecimal.
+  struct Digests: Sendable {
+    var source: String
+    /// Of what is sent: the source's, where it is sent as it is.
+    var sent: String
+    /// Bytes of that.
+    var size: Int64
+  }
+
+  /// Reads the source through once, in order, and compresses it where that is wanted: else what is sent counts as the source.
+  func readThrough(packing packer: FilePacker?) async throws -> Digests {
+    let (source, sent) = (OrderedHash(tools.threads, isWanted: true), OrderedHash(tools.threads, isWanted: packer != nil))
+    var size: Int64 = 0
     for index in 0..<count {
       try await tools.chunks.take()
       defer { tools.chunks.giveBack() }
-      let (range, earlier) = (range(index), hash)
-      hash = try await tools.insist("reading \(name)") { [tools, reader] in
+      size += try await tools.insist("reading \(name)") { [tools, reader, range = range(index)] in
         let bytes = try await reader.read(range)
         defer { tools.buffers.giveBack(bytes) }
-        return await tools.threads.run {
-          var hash = earlier
-          bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
-          return hash
-        }
+        _ = try await source.add(index, bytes)
+        guard let packer else { return Int64(bytes.readableBytes) }
+        let packed = try await packer.pack(index, bytes)
+        _ = try await sent.add(index, packed.bytes)
+        return Int64(packed.bytes.readableBytes)
       }
     }
-    return Hex.encode(hash.finalize())
+    guard let whole = await source.digest(of: count) else { throw CancellationError() }
+    return Digests(source: whole, sent: await sent.digest(of: count) ?? whole, size: size)
   }
 
   /// Of what has the final name; nil if nothing of that size has.
@@ -126,9 +152,12 @@ extension FileDelivery {
   /// The .part file is gone: was it renamed just before a crash? Only equal bytes say so.
   private func isRenamed(_ path: RemotePath) async throws -> Bool {
     guard (0..<count).allSatisfy({ chunks[$0]?.written == true }), let expected = provenSHA256 else { return false }
-    let digest = try await digest(of: path, ifSized: file.size)
+    let digest = try await digest(of: path, ifSized: sizeThere)
     guard digest == expected else { return false }
-    for chunk in chunks.values { note(read: chunk.index, chunk.length, counted: true) }
+    for chunk in chunks.values {
+      note(read: chunk.index, chunk.length, counted: true)
+      note(packed: chunk.index, chunk.length, counted: true)
+    }
     journal.progress.add(file.size, to: .verify)
     try await passRead()
     _ = journal.progress.pass(.transfer)
@@ -140,7 +169,8 @@ extension FileDelivery {
   /// Of the whole file, if the journal knows it: a single chunk's is the file's, and so is that to the last one's end.
   private var provenSHA256: String? {
     if !file.sha256.isEmpty { return file.sha256 }
-    guard let last = chunks[count - 1] else { return nil }
+    // Of a compressed file the journal must know the source's, too.
+    guard packer == nil, let last = chunks[count - 1] else { return nil }
     let digest = count == 1 ? last.sha256 : last.sha256FromStart
     return digest.isEmpty ? nil : digest
   }
@@ -150,7 +180,28 @@ extension FileDelivery {
     let size = try await tools.insist("looking at \(name)") {
       try await reaching { () throws(DestinationError) in try await remote.size() }
     }
-    for chunk in try await unwriteChunks(behind: size) { journal.progress.add(-chunk.length, to: .download) }
+    for chunk in try await unwriteChunks(behind: size) { unread(chunk) }
+  }
+
+  /// It will be read again.
+  private func unread(_ chunk: Chunk) {
+    journal.progress.add(-chunk.length, to: .download)
+    if packer != nil { journal.progress.add(-chunk.length, to: .compress) }
+  }
+
+  /// Chunks of a compressed file from this one on have no place at the destination yet, whatever the journal has of them: of
+  /// one before them it has none, or none of them is what it was.
+  func forgetPlaces(from first: Int32) async throws {
+    for var chunk in chunks.values where chunk.index >= first && chunk.deliveredLength > 0 {
+      if chunk.written {
+        try await unwrite(chunk.index)
+        unread(chunk)
+      }
+      chunk.forget()
+      chunk.forgetPlace()
+      chunks[chunk.index] = chunk
+      if group == nil { try await journal.put(chunk, of: file.index) }
+    }
   }
 
   private func forgetAllChunks() async throws {
@@ -158,12 +209,13 @@ extension FileDelivery {
     file.sha256 = ""
     for chunk in lost {
       try await unwrite(chunk.index)
-      journal.progress.add(-chunk.length, to: .download)
+      unread(chunk)
     }
     let text = "the .part file of \(name) was gone: its \(lost.count) written chunks are sent again"
     try await journal.change { change in
       change.event(.note, text)
       change.reopen(.download, text)
+      change.reopen(.compress, text)
       change.reopen(.transfer, text)
     }
   }

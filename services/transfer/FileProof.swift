@@ -15,14 +15,15 @@ extension FileDelivery {
       let (sha256, wrong): (String?, [Int32]) =
         if let byServer { (byServer, []) } else { try await readBack(remote) }
       if let sha256, wrong.isEmpty {
-        if count != 1, let failure = sourceFailure(sha256) {
-          guard round < Self.maxProofRounds else { throw failure }
+        let source = packer == nil ? sha256 : try await sourceSHA256OfPacked()
+        if packer != nil || count != 1, let failure = sourceFailure(source) {
+          guard round < Self.maxProofRounds, packer == nil else { throw failure }
           // Which chunk it is can't be told: all are read anew.
-          forgetSourceHash()
+          await sentHash.forget()
           try await sendAgain(Array(0..<count), "\(name) is not what the storage says it is, and is read again", remote)
           continue
         }
-        return try await pass(sha256)
+        return try await pass(Digests(source: source, sent: sha256, size: sizeThere))
       }
       guard round < Self.maxProofRounds else {
         throw DeliveryFailure(
@@ -37,9 +38,9 @@ extension FileDelivery {
     }
   }
 
-  private func pass(_ sha256: String) async throws {
+  private func pass(_ digests: Digests) async throws {
     try await reader.confirmUnchanged()
-    file.sha256 = sha256
+    note(digests)
     file.status = .verifying
     // Before the rename: what a crash after it is mended by.
     if group == nil { try await journal.put(file) }
@@ -47,26 +48,46 @@ extension FileDelivery {
     try await journal.pass(.verify)
   }
 
+  /// Into the file's record.
+  func note(_ digests: Digests) {
+    file.sha256 = digests.sent
+    if packer != nil { (file.sourceSHA256, file.deliveredSize) = (digests.source, digests.size) }
+  }
+
   /// What the requester chose in place of a proof. The SHA-256 is that of the bytes as they were read from the source.
   private func compareSize(_ remote: any RemoteFile) async throws {
     let size = try await tools.insist("looking at \(name)") {
       try await reaching { () throws(DestinationError) in try await remote.size() }
     }
-    guard size == file.size else {
+    guard size == sizeThere else {
       throw DeliveryFailure(
-        "PROOF_FAILED", "\(name) has \(size) bytes at the destination, and \(file.size) at the source.",
+        "PROOF_FAILED", "\(name) has \(size) bytes at the destination, and \(sizeThere) were sent.",
         next: "Retry the delivery.", provider: tools.protocolName, subject: file.key)
     }
     // An earlier run read part of it: then the whole is read once more.
-    let sha256 = if let sourceDigest { sourceDigest } else { try await readSourceDigest() }
-    if let failure = sourceFailure(sha256) { throw failure }
+    let digests = if let read = await digestsAsRead() { read } else { try await readThrough(packing: packer) }
+    if let failure = sourceFailure(digests.source) { throw failure }
     verifiedBytes = file.size
     journal.progress.add(file.size, to: .verify)
-    try await pass(sha256)
+    try await pass(digests)
+  }
+
+  /// If all of the file was read in this run.
+  private func digestsAsRead() async -> Digests? {
+    guard let sent = await sentHash.digest(of: count) else { return nil }
+    guard packer != nil else { return Digests(source: sent, sent: sent, size: sizeThere) }
+    return await sourceHash.digest(of: count).map { Digests(source: $0, sent: sent, size: sizeThere) }
+  }
+
+  /// An earlier run read part of it: then the whole is read once more.
+  private func sourceSHA256OfPacked() async throws -> String {
+    if let digest = await sourceHash.digest(of: count) { return digest }
+    return try await readThrough(packing: nil).source
   }
 
   /// Why the file, as it was read, is not the source's.
-  private func sourceFailure(_ sha256: String) -> DeliveryFailure? {
+  /// - Parameter sha256: of what was read.
+  func sourceFailure(_ sha256: String) -> DeliveryFailure? {
     do throws(DeliveryFailure) {
       try reader.confirmChecksum(sha256: sha256)
       try compare(sha256)
@@ -88,26 +109,20 @@ extension FileDelivery {
   /// The whole file's digest and the chunks that are not as they were read from the source. The first time this runs beside
   /// the sending, and waits for each chunk to be written.
   private func readBack(_ remote: any RemoteFile) async throws -> (sha256: String?, wrong: [Int32]) {
-    try await tools.insist("reading back \(name)") { [chunkSize, file] in
+    try await tools.insist("reading back \(name)") { [file, count] in
       await self.resetVerified()
-      // Codes of chunks do where the source is hashed as it is read; those of a server that hashes come from the whole's hash.
-      let isHashedAtSource = await self.isHashedAtSource
-      let hashesWhole = self.tools.hashesRemotely || !isHashedAtSource
+      // Codes of chunks do where what is sent is hashed; those of a server that hashes come from the whole's hash.
+      let isHashed = await self.sentHash.isRunning
+      let hashesWhole = self.tools.hashesRemotely || !isHashed
       // While others are being sent these go in their turn.
       if await self.isSent { try await self.sendLost(before: self.count, to: remote) }
       var sha256: String?
       do {
         sha256 = try await reaching { () throws(DestinationError) in
           try await remote.readBack(
-            0..<file.size, chunkSize: Int(chunkSize), hashesWhole: hashesWhole,
-            whenWritten: { (range) async throws(DestinationError) in
-              do throws(CancellationError) {
-                return try await self.whenWritten(Int32(clamping: range.lowerBound / chunkSize))
-              } catch {
-                throw DestinationError(.cancelled, "Reading back was cancelled.", nextStep: "Start it again if it is wanted.")
-              }
-            },
-            onChunk: { (chunk) async throws(DestinationError) in await self.check(chunk) }
+            chunks: Int(count), hashesWhole: hashesWhole,
+            whenWritten: { (index) async throws(DestinationError) in try await self.whenWritten(Int32(index)) },
+            onChunk: { (chunk) async throws(DestinationError) in await self.check(chunk, Int32(chunk.index)) }
           )?.hexadecimal
         }
       } catch let failure as DeliveryFailure where failure.problem.code == "TARGET_SHORT" {
@@ -118,16 +133,17 @@ extension FileDelivery {
         throw try await self.rewound(failure)
       }
       let size = try await reaching { () throws(DestinationError) in try await remote.size() }
-      if size > file.size {
+      let sent = await self.sizeThere
+      if size > sent {
         throw DeliveryFailure(
           "PROOF_FAILED",
-          "The .part file of \(file.key.prefix(255)) has \(size) bytes, more than the \(file.size) it was sent.",
+          "The .part file of \(file.key.prefix(255)) has \(size) bytes, more than the \(sent) it was sent.",
           next: "See that nobody else writes to that path, then retry.", provider: self.tools.protocolName,
           subject: file.key)
       }
       let wrong = await self.unverified
-      if !hashesWhole { sha256 = await self.sourceDigest }
-      return (size == file.size ? sha256 : nil, wrong)
+      if !hashesWhole { sha256 = await self.sentHash.digest(of: count) }
+      return (size == sent ? sha256 : nil, wrong)
     }
   }
 
@@ -140,20 +156,24 @@ extension FileDelivery {
     let covering = (0..<count).last { chunks[$0]?.sha256FromStart.isEmpty == false }
     let rest = covering.map { $0 + 1 } ?? 0
     if let covering {
-      let digest = try await hashed(by: remote, until: range(covering).upperBound)
+      let digest = try await hashed(by: remote, until: rangeThere(covering).upperBound)
       guard digest == chunks[covering]?.sha256FromStart else { return nil }
       for index in 0...covering { prove(index) }
       if rest == count { return digest }
     }
-    let digest = try await tools.insist("having the rest of \(name) hashed") { [chunkSize, range = range(rest), file] in
+    let digest = try await tools.insist("having the rest of \(name) hashed") { [count] in
       try await reaching { () throws(DestinationError) in
-        try await remote.readBack(range.lowerBound..<file.size, chunkSize: Int(chunkSize)) {
-          (chunk) async throws(DestinationError) in await self.check(chunk)
-        }.hexadecimal
+        try await remote.readBack(
+          chunks: Int(count - rest), hashesWhole: true,
+          whenWritten: { (index) async throws(DestinationError) in
+            WrittenChunk(range: await self.rangeThere(rest + Int32(index)), code: .sha256)
+          },
+          onChunk: { (chunk) async throws(DestinationError) in await self.check(chunk, rest + Int32(chunk.index)) }
+        )?.hexadecimal
       }
     }
     guard unverified.isEmpty else { return nil }
-    return rest == 0 ? digest : try await hashed(by: remote, until: file.size)
+    return rest == 0 ? digest : try await hashed(by: remote, until: sizeThere)
   }
 
   private func hashed(by remote: any RemoteFile, until end: Int64) async throws -> String {
@@ -167,9 +187,8 @@ extension FileDelivery {
     (verifiedBytes, proven) = (0, [])
   }
 
-  private func check(_ read: RemoteChunk) {
-    let index = Int32(clamping: read.range.lowerBound / chunkSize)
-    guard let chunk = chunks[index], chunk.written, read.range == range(index), chunk.isTold(by: read.code) else { return }
+  private func check(_ read: RemoteChunk, _ index: Int32) {
+    guard let chunk = chunks[index], chunk.written, read.range == chunk.rangeThere, chunk.isTold(by: read.code) else { return }
     prove(index)
   }
 
@@ -179,14 +198,18 @@ extension FileDelivery {
     journal.progress.add(length(index), to: .verify)
   }
 
-  /// Returns once a chunk is written, with how it is told.
-  private func whenWritten(_ index: Int32) async throws(CancellationError) -> ChunkCode {
-    try await untilWritten(index)
-    return switch chunks[index]?.evidence {
-    case .gmac: .gmac(tools.codes.parameters(file: file.index, chunk: index))
-    case .sha256FromStart: .sha256FromStart
-    case .sha256, nil: .sha256
+  /// Returns once a chunk is written, with where it is and how it is told.
+  private func whenWritten(_ index: Int32) async throws(DestinationError) -> WrittenChunk {
+    do throws(CancellationError) { try await untilWritten(index) } catch {
+      throw DestinationError(.cancelled, "Reading back was cancelled.", nextStep: "Start it again if it is wanted.")
     }
+    let code: ChunkCode =
+      switch chunks[index]?.evidence {
+      case .gmac: .gmac(tools.codes.parameters(file: file.index, chunk: index))
+      case .sha256FromStart: .sha256FromStart
+      case .sha256, nil: .sha256
+      }
+    return WrittenChunk(range: rangeThere(index), code: code)
   }
 
   /// Those that are not the source's. Of chunks that are told by all up to their end only the first wrong one counts: of those

@@ -55,7 +55,7 @@ struct JournalSums: Sendable {
     while let document = try await files.next() {
       let file = try DeliveryFile(decoding: document.body)
       let size = Planner.chunkSize(file.size, wanted: options.chunkSize)
-      let ofFile = (file.size + size - 1) / size
+      let ofFile = Planner.chunks(file, chunkSize: size)
       allChunks += ofFile
       if file.status == .delivered {
         writtenChunks += ofFile
@@ -82,6 +82,7 @@ struct JournalSums: Sendable {
       guard chunk.written else { continue }
       writtenChunks += 1
       progress.add(chunk.length, to: .download)
+      if chunk.deliveredLength > 0 { progress.add(chunk.length, to: .compress) }
       progress.add(chunk.length, to: .transfer)
     }
   }
@@ -91,6 +92,7 @@ struct JournalSums: Sendable {
       _ = progress.pass(state)
       if StateTracker.countsBytes(state) { progress.add(file.size, to: state) }
     }
+    if file.compression.format != nil { progress.addPacked(file.size, file.deliveredSize) }
   }
 
   /// Says so where this is not the first run.

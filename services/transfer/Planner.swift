@@ -41,6 +41,8 @@ struct Planner: Sendable {
   var mapper: NameMapper?
   /// Each file needs a name for its ".sha256", too.
   var hasSidecars = false
+  /// What files are compressed to, and their names tell.
+  var compression = Compression.none
   /// Where files go.
   let path: RemotePath
   /// The path means a folder.
@@ -60,6 +62,7 @@ struct Planner: Sendable {
     excludes = try (request?.source?.excludes ?? []).map { (pattern) throws(RPCError) in try RequestCheck.glob(pattern) }
     flattens = request?.options?.folders == .flatten
     hasSidecars = request?.options?.checksumSidecar ?? false
+    compression = request?.options?.compression ?? .none
     mapper = try (request?.options?.names).map { (mapping) throws(RPCError) in
       try RequestCheck.names(
         mapping, NameMapper.Delivery(
@@ -78,7 +81,7 @@ struct Planner: Sendable {
   /// Hands on every file, in order, also those of a plan that turns out to have problems. Throws DeliveryFailure for what
   /// concerns the source as a whole, and what `handOn` throws; what concerns single names is in the plan's problems.
   func plan(_ selections: [Selection], _ handOn: ([PlannedFile]) async throws -> Void) async throws -> Plan {
-    var pages = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars)
+    var pages = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars, compression: compression)
     var (count, held): (Int, SelectionWalk.Entry?) = (0, nil)
     var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
     try await walk.run(selections) { entry in
@@ -113,12 +116,12 @@ struct Planner: Sendable {
     struct AllFound: Error {}
     let wanted = Set(clashes.map(\.taken))
     var firsts: [NameClashes.Taken: String] = [:]
-    let naming = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars)
+    let naming = PlanPages(path: path, mapper: mapper, hasSidecars: hasSidecars, compression: compression)
     var walk = SelectionWalk(catalog: catalog, excludes: excludes, flattens: flattens)
     do {
       try await walk.run(selections) { entry in
-        guard let target = try? naming.target(entry) else { return }  // told already
-        for taken in naming.names(target).flatMap(NameClashes.taken) where firsts[taken] == nil && wanted.contains(taken) {
+        guard let target = try? naming.target(entry), let names = try? naming.names(target) else { return }  // told already
+        for taken in names.flatMap(NameClashes.taken) where firsts[taken] == nil && wanted.contains(taken) {
           firsts[taken] = entry.object.key
         }
         if firsts.count == wanted.count { throw AllFound() }
@@ -139,6 +142,11 @@ struct Planner: Sendable {
     let wanted = wanted == 0 ? RequestCheck.defaultChunkSize : wanted
     return max(wanted, (fileSize + maxChunks - 1) / maxChunks)
   }
+
+  /// An empty file has no chunk, but compressed it is one of a few bytes.
+  static func chunks(_ file: DeliveryFile, chunkSize: Int64) -> Int64 {
+    max((file.size + chunkSize - 1) / chunkSize, file.compression.format == nil ? 0 : 1)
+  }
 }
 
 /// Gives each object its name at the destination, and hands the files on by pages.
@@ -152,6 +160,7 @@ private struct PlanPages {
   let path: RemotePath
   let mapper: NameMapper?
   let hasSidecars: Bool
+  let compression: Compression
   private(set) var files: Int64 = 0
   private(set) var bytes: Int64 = 0
   /// Names that can't be.
@@ -160,29 +169,41 @@ private struct PlanPages {
   private var clash = NameClashes()
   private var page: [PlannedFile] = []
 
-  init(path: RemotePath, mapper: NameMapper?, hasSidecars: Bool) {
-    (self.path, self.mapper, self.hasSidecars) = (path, mapper, hasSidecars)
+  init(path: RemotePath, mapper: NameMapper?, hasSidecars: Bool, compression: Compression) {
+    (self.path, self.mapper, self.hasSidecars, self.compression) = (path, mapper, hasSidecars, compression)
   }
 
   func target(_ entry: SelectionWalk.Entry) throws(DestinationError) -> RemotePath {
-    try path.appending(mapper?.map(entry.name, index: entry.ordinal) ?? entry.name)
+    let name = try path.appending(mapper?.map(entry.name, index: entry.ordinal) ?? entry.name)
+    guard let format = compression.format else { return name }
+    return try name.suffixed(format.suffix)
   }
 
-  /// All that a file is at the destination.
-  func names(_ target: RemotePath) -> [RemotePath] { hasSidecars ? [target, target.sidecar] : [target] }
+  /// Of a single file whose name the requester gave: it may tell the compression already.
+  private func target(named name: RemotePath) throws(DestinationError) -> RemotePath {
+    guard let format = compression.format, name.name?.hasSuffix(format.suffix) == false else { return name }
+    return try name.suffixed(format.suffix)
+  }
+
+  /// All that a file is at the destination, or may come to be.
+  func names(_ target: RemotePath) throws(DestinationError) -> [RemotePath] {
+    let file = DeliveryFile.with { $0.remotePath = target.text }
+    return try file.names(.with { ($0.checksumSidecar, $0.compression) = (hasSidecars, compression) })
+  }
 
   /// - Parameter named: its name, where it is not below the path.
   mutating func add(
     _ entry: SelectionWalk.Entry, at named: RemotePath? = nil, _ handOn: ([PlannedFile]) async throws -> Void
   ) async throws {
-    let target: RemotePath
+    let (target, names): (RemotePath, [RemotePath])
     do throws(DestinationError) {
-      if let named { target = named } else { target = try self.target(entry) }
+      target = if let named { try self.target(named: named) } else { try self.target(entry) }
+      names = try self.names(target)
     } catch {
       if problems.count < Planner.maxProblems { problems.append(Self.unsafe(entry.object, error)) }
       return
     }
-    for name in names(target) {
+    for name in names {
       guard let taken = clash.add(name), clashes.count < Planner.maxProblems else { continue }
       clashes.append(Clash(taken: taken, target: name, key: entry.object.key))
     }
@@ -207,6 +228,7 @@ private struct PlanPages {
     file.etag = object.etag
     file.versionID = object.versionID
     file.status = .waiting
+    if compression.format != nil { file.compression = compression }
     file.sourceModifiedAt = object.modifiedAt
     return PlannedFile(
       file: file, sourceSHA256: object.checksums.first { $0.algorithm == "SHA256" }?.value ?? "",

@@ -56,6 +56,14 @@ final class RangeReader: Sendable {
     }
   }
 
+  /// A range that is looked at before the object is read: it doesn't count as read.
+  func sample(_ range: Range<Int64>) async throws(DeliveryFailure) -> ByteBuffer {
+    let earlier = checksum.withLock { $0 }
+    let bytes = try await read(range)
+    checksum.withLock { $0 = earlier }
+    return bytes
+  }
+
   /// The last look at the source: throws if it is known to have changed since it was read. A URL's reads each carried
   /// the version as a condition, so for them there is nothing more to ask.
   func confirmUnchanged() async throws(DeliveryFailure) {

@@ -30,13 +30,15 @@ struct ReceiptFiles {
     let line = ReceiptFile.with {
       $0.key = file.key
       $0.path = file.remotePath
-      $0.size = file.size
+      $0.size = file.sizeThere
       $0.sha256 = file.sha256
       $0.version = file.versionID.isEmpty ? file.etag : file.versionID
       $0.deliveredAt = file.deliveredAt
+      guard file.compression.format != nil else { return }
+      ($0.compression, $0.sourceSize, $0.sourceSHA256) = (file.compression, file.size, file.sourceSHA256)
     }
     count += 1
-    bytes += file.size
+    bytes += file.sizeThere
     guard isLong else {
       listed.append(line)
       return nil

@@ -5,10 +5,15 @@ import FerryAPI
 import ServiceKit
 
 enum Receipts {
-  /// - Parameter byServer: the destination's settings let the server compute hashes itself.
-  static func proof(_ proof: Proof = .sha256, byServer: Bool) -> String {
-    if proof == .size { return "size alone, as the requester chose; sha256 is of the bytes as read from the source" }
-    return byServer ? "sha256, computed by the server or read back" : "sha256, read back"
+  /// - Parameters:
+  ///   - byServer: the destination's settings let the server compute hashes itself.
+  ///   - compresses: some files may have been compressed on their way.
+  static func proof(_ proof: Proof = .sha256, byServer: Bool, compresses: Bool = false) -> String {
+    let compared = compresses ? "; what was compressed was unpacked and compared with the source before it was sent" : ""
+    if proof == .size {
+      return "size alone, as the requester chose; sha256 is of the bytes as \(compresses ? "sent" : "read from the source")" + compared
+    }
+    return (byServer ? "sha256, computed by the server or read back" : "sha256, read back") + compared
   }
   /// Files that a receipt lists itself; a longer list is in parts.
   static let maxFiles = 10_000

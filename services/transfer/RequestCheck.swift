@@ -30,9 +30,7 @@ enum RequestCheck {
         "A chunk size of \(options.chunkSize) bytes was asked for.",
         next: "Give \(chunkSizes.lowerBound) to \(chunkSizes.upperBound) bytes, or 0 for \(defaultChunkSize).")
     }
-    guard [.unspecified, .none].contains(options.compression) else {
-      throw .invalid("This compression is not known.", next: "Ask for none: files are delivered as they are.")
-    }
+    try check(compression: options)
     guard [.unspecified, .overwrite, .fail, .skipIfEqual, .keepBoth].contains(options.onConflict) else {
       throw .invalid(
         "What to do with files that are there is not known.",
@@ -55,6 +53,24 @@ enum RequestCheck {
       throw .invalid("The priority or the environment is not known.", next: "Choose one of those that are offered.")
     }
     return request
+  }
+
+  private static func check(compression options: DeliveryOptions) throws(RPCError) {
+    guard [.unspecified, .none, .gzip, .zstd, .automatic].contains(options.compression) else {
+      throw .invalid("This compression is not known.", next: "Ask for none, gzip, zstd or automatic.")
+    }
+    guard options.compressionLevel != 0 else { return }
+    let level = options.compressionLevel
+    let format = options.compression == .automatic ? Compression.automaticFormat : options.compression
+    guard let levels = format.format?.levels else {
+      throw .invalid(
+        "Level \(level) was asked for, and no compression.", next: "Ask for gzip, zstd or automatic, or leave the level out.")
+    }
+    guard levels.contains(Int(level)) else {
+      throw .invalid(
+        "There is no level \(level) of \(format.word).",
+        next: "Give \(levels.lowerBound) to \(levels.upperBound), or 0 for the default.")
+    }
   }
 
   private static func check(_ source: Source) throws(RPCError) {

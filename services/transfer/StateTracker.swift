@@ -7,7 +7,7 @@ struct StateTracker: Sendable, Equatable {
     .download, .validate, .compress, .transfer, .verify, .cleanUp, .storeMetadata, .notify,
   ]
   /// Those that every file goes through, in the order in which it does.
-  static let perFile: [DeliveryState] = [.download, .validate, .transfer, .verify, .cleanUp]
+  static let perFile: [DeliveryState] = [.download, .validate, .compress, .transfer, .verify, .cleanUp]
 
   /// Always eight, in order.
   private(set) var states: [StateProgress]
@@ -31,16 +31,17 @@ struct StateTracker: Sendable, Equatable {
 
   private static func index(_ state: DeliveryState) -> Int { Int(state.rawValue) - 1 }
 
-  static func countsBytes(_ state: DeliveryState) -> Bool { [.download, .transfer, .verify].contains(state) }
+  static func countsBytes(_ state: DeliveryState) -> Bool { [.download, .compress, .transfer, .verify].contains(state) }
 
   /// What there is to do, once the files are known.
-  mutating func plan(files: Int64, bytes: Int64) {
+  /// - Parameter compresses: some of them may be compressed; else that state is over.
+  mutating func plan(files: Int64, bytes: Int64, compresses: Bool) {
     for state in Self.order {
       self[state].total =
         switch state {
         case .download, .transfer, .verify: bytes
         case .validate, .cleanUp: files
-        case .compress: 0
+        case .compress: compresses ? bytes : 0
         default: 1
         }
     }

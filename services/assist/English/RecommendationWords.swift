@@ -30,7 +30,7 @@ enum RecommendationWords {
 
   static func compress(bytes: Int64, kinds: [String]) -> Recommendation {
     make(
-      "COMPRESS", "Store these files compressed at the source, for they are sent as they are.",
+      "COMPRESS", "Have these files compressed on their way, with gzip or zstd, if the receiver can unpack them.",
       because: "\(Measures.size(bytes)) are of kinds that usually shrink: \(kinds.joined(separator: ", ")).")
   }
 

@@ -18,8 +18,20 @@ enum RequestWords {
     switch value {
     case .fail: "fail"
     case .skipIfEqual: "skip if equal"
+    case .keepBoth: "keep both"
     default: "overwrite"
     }
+  }
+
+  static func compression(_ options: DeliveryOptions) -> String {
+    let format =
+      switch options.compression {
+      case .gzip: "gzip"
+      case .zstd: "zstd"
+      case .automatic: "gzip where it pays"
+      default: "none"
+      }
+    return options.compressionLevel > 0 ? "\(format), level \(options.compressionLevel)" : format
   }
 
   static func priority(_ value: Priority) -> String {

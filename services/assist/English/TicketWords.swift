@@ -104,7 +104,7 @@ struct TicketWords {
       ("Priority", RequestWords.priority(request.priority)),
       ("Assignment group", OneLine.text(request.assignmentGroup)),
       ("On conflict", RequestWords.onConflict(options.onConflict)),
-      ("Compression", "none"),
+      ("Compression", RequestWords.compression(options)),
       ("Chunk size", options.chunkSize > 0 ? "\(options.chunkSize) bytes" : "default"),
       ("Host keys", hostKeysRow),
     ]

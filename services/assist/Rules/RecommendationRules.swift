@@ -37,7 +37,7 @@ enum RecommendationRules {
 
   private static func failOnConflict(_ facts: Facts) -> Recommendation? {
     // Unspecified is taken as overwrite.
-    guard facts.delivery.environment == .prod, facts.options.onConflict != .fail else { return nil }
+    guard facts.delivery.environment == .prod, ![.fail, .keepBoth].contains(facts.options.onConflict) else { return nil }
     return RecommendationWords.failOnConflict
   }
 
@@ -51,6 +51,7 @@ enum RecommendationRules {
   }
 
   private static func compress(_ facts: Facts) -> Recommendation? {
+    guard [.unspecified, .none].contains(facts.options.compression) else { return nil }
     let groups = facts.analysis?.groups.filter(\.compressible) ?? []
     let bytes = groups.reduce(Int64(0)) { $0.addingReportingOverflow($1.bytes).partialValue }
     guard bytes >= compressibleBytes else { return nil }

@@ -343,12 +343,19 @@ function filesCard(path) {
     row: (file) => h("li", {}, h("div", { class: "item" },
       h("div", { class: "grow" }, file.key, file.remotePath && file.remotePath !== file.key
         ? h("div", { class: "small soft" }, file.remotePath) : null,
-        file.sha256 ? h("span", { class: "hash" }, "SHA-256 ", file.sha256) : null,
+        ...hashes(file),
         file.problem ? problemBox(file.problem) : null),
-      h("span", { class: "small soft" }, bytes(file.size)),
+      h("span", { class: "small soft" }, file.deliveredSize
+        ? text.delivery.became(bytes(file.size), bytes(file.deliveredSize)) : bytes(file.size)),
       h("span", { class: "small" }, text.fileStatus[enumWord("FILE_STATUS_", file.status)] ?? ""))),
     empty: text.delivery.noFiles,
   })));
+}
+
+/** Of the file as it lies there, and of the source where it was compressed on its way. */
+function hashes(file) {
+  const hash = (words, value) => value ? h("span", { class: "hash" }, words, " ", value) : null;
+  return [hash("SHA-256", file.sha256), hash(text.delivery.sourceHash, file.sourceSha256)];
 }
 
 function receiptCard(path, receipt) {
@@ -363,7 +370,7 @@ function receiptCard(path, receipt) {
     h("div", { class: "scroll gap", tabindex: 0 }, h("table", {},
       h("thead", {}, h("tr", {}, h("th", {}, text.delivery.file), h("th", { class: "num" }, text.delivery.size))),
       h("tbody", {}, (receipt.files ?? []).slice(0, filesPage).map((file) => h("tr", {},
-        h("td", {}, file.path || file.key, h("span", { class: "hash" }, "SHA-256 ", file.sha256)),
+        h("td", {}, file.path || file.key, ...hashes(file)),
           h("td", { class: "num" }, bytes(file.size))))))),
     h("div", { class: "row gap" },
       h("a", { class: "button main", href: `api/v1/${path}/receipt`, download: "" }, text.delivery.download),

@@ -10,6 +10,7 @@ const octal = /^0?[0-7]{3}$/;
 export function optionsPart(draft = {}) {
   let folders = draft.folders ?? "KEEP";
   let letters = draft.letters ?? "UNSPECIFIED";
+  let compression = draft.compression ?? "NONE";
   let proof = draft.proof ?? "SHA256";
   const excludes = h("textarea", { rows: 2, spellcheck: "false", autocapitalize: "none" });
   excludes.value = draft.excludes ?? "";
@@ -25,6 +26,8 @@ export function optionsPart(draft = {}) {
       field(words.excludes, excludes, { hint: words.excludesHint, wide: true }),
       h("div", {}, choices(words.folders, Object.entries(words.allFolders), folders, (to) => { folders = to; })),
       h("div", {}, choices(words.letters, Object.entries(words.allLetters), letters, (to) => { letters = to; })),
+      h("div", { class: "wide" },
+        choices(words.compression, Object.entries(words.compressions), compression, (to) => { compression = to; })),
       h("div", { class: "wide" }, choices(words.proof, Object.entries(words.proofs), proof, (to) => { proof = to; })),
       field(words.rate, rate, { hint: words.rateHint }), field(words.fileMode, fileMode, { hint: words.fileModeHint }),
       h("div", { class: "wide checks" }, h("label", {}, sidecar, words.sidecar), h("label", {}, times, words.times))));
@@ -33,13 +36,13 @@ export function optionsPart(draft = {}) {
 
   return {
     element: box,
-    draft: () => ({ folders, letters, proof, excludes: excludes.value, template: template.value, rate: rate.value,
+    draft: () => ({ folders, letters, compression, proof, excludes: excludes.value, template: template.value, rate: rate.value,
       fileMode: fileMode.value, sidecar: sidecar.checked, times: times.checked, conflict: conflict.value,
       open: box.open }),
     source: () => lines().length ? { excludes: lines() } : {},
     request() {
       const options = { onConflict: `ON_CONFLICT_${conflict.value}`, folders: `FOLDERS_${folders}`,
-        proof: `PROOF_${proof}`, checksumSidecar: sidecar.checked, keepTimes: times.checked };
+        compression: `COMPRESSION_${compression}`, proof: `PROOF_${proof}`, checksumSidecar: sidecar.checked, keepTimes: times.checked };
       const names = {};
       if (letters !== "UNSPECIFIED") names.letterCase = `LETTER_CASE_${letters}`;
       if (template.value.trim()) names.template = template.value.trim();
@@ -69,6 +72,7 @@ export function optionsInWords({ source, options }) {
   const word = (name, prefix) => (options[name] ?? "").slice(prefix.length);
   const conflict = word("onConflict", "ON_CONFLICT_");
   const size = options.proof === "PROOF_SIZE";
+  const compression = word("compression", "COMPRESSION_") || "NONE";
   return [
     [words.excludes, source.excludes?.join(", ")],
     [text.start.conflict, conflict === "OVERWRITE" ? null : text.start.conflicts[conflict]],
@@ -76,6 +80,7 @@ export function optionsInWords({ source, options }) {
     [words.template, options.names?.template],
     [words.letters, options.names?.letterCase ? words.allLetters[options.names.letterCase.slice("LETTER_CASE_".length)]
       : null],
+    [words.compression, compression === "NONE" ? null : words.compressions[compression]],
     [words.proof, size ? words.proofs.SIZE : null],
     [words.rate, options.bandwidth ? String(Number(options.bandwidth.bytesPerSecond) / bytesOfMegabyte) : null],
     [words.fileMode, options.fileMode ? `0${options.fileMode.toString(8)}` : null],

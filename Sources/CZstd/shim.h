@@ -1,0 +1,2 @@
+// libzstd: files compressed on their way.
+#include <zstd.h>
