@@ -42,6 +42,7 @@ class Run:
     chunk_size: int
     has_old: bool
     by_key: bool  # each object is selected by its key, else all by their prefix
+    suffix: str = ""  # of the names of files that are compressed on their way
     network: list[Fault] = dataclasses.field(default_factory=list)
     source_network: list[Fault] = dataclasses.field(default_factory=list)
     source: list[S3Fault] = dataclasses.field(default_factory=list)
@@ -75,6 +76,8 @@ class Run:
         size = sum(sizes)
         run = Run(number, scenario, chosen, size, rng.choice([CHUNK, CHUNK, 2 * CHUNK, 0]), rng.random() < 0.25,
                   rng.random() < 0.5)
+        # What doesn't shrink stays about as long, so the bytes at which faults come are those of the plain file.
+        run.suffix = random.Random(f"{SEED} compression of fault run {number}").choice(["", "", ".gz", ".zst"])
         reads = sum(-(-size // (run.chunk_size or 8 << 20)) for size in sizes)
         expected = size + SSH_GREETING_BYTES
         few = lambda kinds: rng.sample(list(kinds), rng.randint(1, 2))  # noqa: E731

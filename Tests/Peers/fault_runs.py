@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import pathlib
 import shutil
+import subprocess
 import threading
 import time
 import uuid
@@ -25,6 +26,8 @@ BUCKET = "faults"
 WAIT_SECONDS = 150
 BUDGET_SECONDS = "8"
 OLD = b"what the customer had there before"
+COMPRESSIONS = {"": api.COMPRESSION_NONE, ".gz": api.COMPRESSION_GZIP, ".zst": api.COMPRESSION_ZSTD}
+TOOLS = {".gz": "gzip", ".zst": "zstd"}
 
 
 def one_at_a_time(call):
@@ -90,7 +93,7 @@ class World:
             stack.enter_context(self.disks.mounted(inbox, run.disk_size))
             seen = self.disks.seen_from_outside(inbox)
         elif run.has_old:
-            (seen / "file 0.bin").write_bytes(OLD)
+            (seen / f"file 0.bin{run.suffix}").write_bytes(OLD)
 
         started: list[str] = []
         is_started = threading.Event()
@@ -107,6 +110,7 @@ class World:
         request = self.courier.request(
             server.url(inbox, way.port) + "/", prefix=f"set-{run.set}/", bucket=BUCKET, connection=connection,
             chunk_size=run.chunk_size, fingerprints=[server.fingerprint])
+        request.options.compression = COMPRESSIONS[run.suffix]
         if run.by_key:
             request.source.ClearField("selections")
             for name in self.sets[run.set]:
@@ -199,27 +203,39 @@ class World:
         for name, source in self.sets[run.set].items():
             told = files[name].status == api.FILE_STATUS_DELIVERED if name in files else False
             sha256 = files[name].sha256 if name in files else ""
-            wrong += check_file(inbox / name, source, told, sha256, proven.get(name), succeeded, outcome)
+            wrong += check_file(inbox / (name + run.suffix), source, told, sha256, proven.get(name), succeeded, outcome)
+            if run.suffix and told and files[name].source_sha256 != hashlib.sha256(source).hexdigest():
+                wrong.append(f"{files[name].source_sha256} is told to be the SHA-256 of the source of {name}")
         if left := unfinished(inbox):
             wrong.append(f"unfinished files are left: {left}")
-        extra = {file.name for file in inbox.iterdir()} - set(self.sets[run.set]) - set(left)
+        extra = {file.name for file in inbox.iterdir()} - {name + run.suffix for name in self.sets[run.set]} - set(left)
         if extra:
             wrong.append(f"there are files that nobody asked for: {sorted(extra)}")
+
+
+def content(found: bytes | None, suffix: str) -> bytes | None:
+    """What a file holds, by other people's programs; None if it is not there or can't be unpacked."""
+    if found is None or not suffix:
+        return found
+    unpacked = subprocess.run([TOOLS[suffix], "-dc"], input=found, capture_output=True)
+    return unpacked.stdout if unpacked.returncode == 0 else None
 
 
 def check_file(file: pathlib.Path, source: bytes, told: bool, sha256: str, proof: dict | None, succeeded: bool,
                outcome: "Outcome") -> list[str]:
     """What is wrong with one file."""
     found = file.read_bytes() if file.exists() else None
-    expected = hashlib.sha256(source).hexdigest()
+    is_right = content(found, outcome.run.suffix) == source
+    due = found if is_right else source
+    expected = hashlib.sha256(due).hexdigest()
     what = "nothing" if found is None else f"{len(found)} bytes, SHA-256 {hashlib.sha256(found).hexdigest()}"
     if told:
         problems = []
-        if found != source:
+        if not is_right:
             problems.append(f"{file.name} is told delivered and is not right: there is {what}, due were {len(source)} bytes")
         if sha256 != expected:
             problems.append(f"{file.name} has the SHA-256 {expected}, and {sha256} is told")
-        if succeeded and (not proof or proof["sha256"] != expected or int(proof.get("size", 0)) != len(source)):
+        if succeeded and (not proof or proof["sha256"] != expected or int(proof.get("size", 0)) != len(due)):
             problems.append(f"the receipt says {proof} of {file.name}, which has the SHA-256 {expected}")
         return problems
     if succeeded:
@@ -228,7 +244,7 @@ def check_file(file: pathlib.Path, source: bytes, told: bool, sha256: str, proof
         return [f"the receipt tells of {file.name}, which is not told delivered"]
     if found is None or (found == OLD and outcome.run.has_old):
         return []
-    if found == source:
+    if is_right:
         outcome.untold.append(file.name)  # right, and the answer to its rename was lost: nobody can know
         return []
     return [f"{file.name} is not told delivered, and there is {what}"]
@@ -252,5 +268,5 @@ class Outcome:
         run, problem = self.run, self.delivery.problem
         return "\n".join([
             f"run {run.number} of seed {SEED}, {run.scenario}, set {run.set} by {'keys' if run.by_key else 'prefix'}, "
-            f"chunks of {run.chunk_size}: {self.status} {problem.code} {self.delivery.id}",
+            f"chunks of {run.chunk_size}, names with {run.suffix!r}: {self.status} {problem.code} {self.delivery.id}",
             *self.wrong, *self.reports, f"said: {problem.message}"])
