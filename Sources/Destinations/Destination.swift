@@ -43,6 +43,9 @@ public protocol RemoteFile: Sendable {
     whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest?
+  /// GMAC of the .part file's first `size` bytes, which are all it has, computed by the server itself; nil where it can't, or
+  /// where that would be no faster than reading back. The server learns the key.
+  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]?
   /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
   /// rest is done.
   func set(_ attributes: FileAttributes) async throws(DestinationError)
@@ -56,6 +59,8 @@ public protocol RemoteFile: Sendable {
 }
 
 extension RemoteFile {
+  public func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? { nil }
+
   /// Reads back chunks of one size, but for the last.
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,

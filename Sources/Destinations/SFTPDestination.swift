@@ -33,7 +33,7 @@ public final class SFTPDestination: Destination {
     let extensions = try await pool.withConnection { (connection) async throws(SFTPError) in
       try await connection.extensions()
     }
-    let hashes = await hashing?.program() == nil ? [] : ["sha256"]
+    let hashes = await hashing?.programs() == nil ? [] : ["sha256"]
     return DestinationCapabilities(
       writesAtOffsets: true, atomicReplace: extensions[SFTPConnection.posixRename] != nil,
       tellsFreeSpace: extensions["statvfs@openssh.com"] != nil, flushes: extensions["fsync@openssh.com"] != nil,

@@ -53,6 +53,11 @@ final class SFTPRemoteFile: RemoteFile {
       chunks: chunks, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)
   }
 
+  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? {
+    guard let hashing else { return nil }
+    return try await SFTPReader(part, handles, pool).code(of: size, parameters, hashing)
+  }
+
   // MARK: The end
 
   func set(_ attributes: FileAttributes) async throws(DestinationError) {

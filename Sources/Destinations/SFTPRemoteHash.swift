@@ -1,6 +1,7 @@
-// SHA-256 computed by the server itself, by a command over an exec channel: the bytes don't travel back. Off unless
+// SHA-256 and GMAC computed by the server itself, by a command over an exec channel: the bytes don't travel back. Off unless
 // allowed. Whatever such a command says that isn't plainly a digest, or disagrees with a sample that is read, is not
 // believed: the bytes are read back instead.
+import Crypto
 import NIOCore
 import Transport
 
@@ -25,32 +26,44 @@ actor SFTPRemoteHash {
   private static let programs = ["openssl dgst -sha256 -r", "sha256sum", "shasum -a 256", "busybox sha256sum"]
   private static let cut = "dd bs=65536 iflag=skip_bytes,count_bytes,fullblock"
 
+  /// What the server can do.
+  struct Programs: Sendable {
+    /// For SHA-256.
+    var sha256: String
+    var hasGMAC: Bool
+  }
+
   private let pool: SFTPPool
-  private var search: Task<String?, Never>?
+  private var search: Task<Programs?, Never>?
 
   init(_ pool: SFTPPool) { self.pool = pool }
 
-  /// The program that the server has; nil if it has none or allows none.
-  func program() async -> String? {
+  /// What the server has; nil if it has nothing or allows nothing.
+  func programs() async -> Programs? {
     if let search { return await search.value }
     let task = Task { [pool] in await Self.find(on: pool) }
     search = task
     return await task.value
   }
 
-  /// Each program is given a text whose digest is known, cut out by the same dd that files will be.
-  private static func find(on pool: SFTPPool) async -> String? {
+  /// Each program is given a text whose digest is known, cut out by the same dd that files will be; what makes GMACs comes first.
+  private static func find(on pool: SFTPPool) async -> Programs? {
     let known = SFTPReader.sha256(ByteBuffer(string: "de")).hexadecimal
-    let tries = programs.map { "printf abcdefgh | \(cut) skip=3 count=2 2>/dev/null | \($0) 2>/dev/null || echo" }
+    let trial = GMACParameters(key: Array(0..<UInt8(GMACParameters.keyLength)), message: (1, 2))
+    let knownGMAC = Array("de".utf8).withUnsafeBytes { GMAC.code(of: $0, trial) }
+    let tries = ([gmac(trial)] + programs).map {
+      "printf abcdefgh | \(cut) skip=3 count=2 2>/dev/null | \($0) 2>/dev/null || echo"
+    }
     let script = tries.joined(separator: "; ")
     return try? await pool.withConnection { (connection) async throws(SFTPError) in
       guard let command = await connection.start("sh -c \(quoted(script))") else { return nil }
       await connection.endInput(of: command)
-      var found: String?
+      let code = await connection.line(of: command, within: patience).flatMap { gmac($0) }
+      var found: Programs?
       for program in programs {
         guard let line = await connection.line(of: command, within: patience) else { break }
         if digest(line)?.hexadecimal == known {
-          found = program
+          found = Programs(sha256: program, hasGMAC: code == knownGMAC)
           break
         }
       }
@@ -66,14 +79,26 @@ actor SFTPRemoteHash {
 
   /// The digest that a line begins with; nil if it doesn't begin with one and nothing else.
   static func digest(_ line: String) -> ContentDigest? {
-    let word = Array(line.utf8.prefix { $0 != UInt8(ascii: " ") })
-    guard word.count == 64 else { return nil }
+    guard let bytes = bytes(line.prefix { $0 != " " }), bytes.count == SHA256.byteCount else { return nil }
+    return ContentDigest(sha256: bytes)
+  }
+
+  /// What OpenSSL's program prints: capitals, and nothing behind them.
+  static func gmac(_ line: String) -> [UInt8]? {
+    let bytes = bytes(Substring(line.lowercased()))
+    return bytes?.count == GMACParameters.codeLength ? bytes : nil
+  }
+
+  /// Of a word in hexadecimal; nil if it is something else.
+  private static func bytes(_ word: Substring) -> [UInt8]? {
+    let digits = Array(word.utf8)
+    guard digits.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []
-    for index in stride(from: 0, to: word.count, by: 2) {
-      guard let high = nibble(word[index]), let low = nibble(word[index + 1]) else { return nil }
+    for index in stride(from: 0, to: digits.count, by: 2) {
+      guard let high = nibble(digits[index]), let low = nibble(digits[index + 1]) else { return nil }
       bytes.append(high << 4 | low)
     }
-    return ContentDigest(sha256: bytes)
+    return bytes
   }
 
   private static func nibble(_ digit: UInt8) -> UInt8? {
@@ -84,7 +109,7 @@ actor SFTPRemoteHash {
     }
   }
 
-  // MARK: The two commands
+  // MARK: The commands
 
   /// Reads lines "SKIP COUNT" and answers each with the digest of that range of the file. All of a file goes to the program
   /// by itself: through dd and a pipe it takes half as long again.
@@ -103,6 +128,18 @@ actor SFTPRemoteHash {
     return "sh -c \(quoted(script)) sh \(quoted(path))"
   }
 
+  /// OpenSSL 3's program that makes the GMAC of its input: in a third of the time that SHA-256 takes.
+  private static func gmac(_ parameters: GMACParameters) -> String {
+    "openssl mac -cipher AES-128-GCM -macopt hexkey:\(parameters.key.hexadecimal) "
+      + "-macopt hexiv:\(parameters.nonce.hexadecimal) GMAC"
+  }
+
+  /// Answers with the GMAC of all of a file, if it has that size.
+  static func gmac(of path: String, size: Int64, _ parameters: GMACParameters) -> String {
+    let script = "[ \"$(stat -c %s \"$1\" 2>/dev/null)\" = \(size) ] && \(gmac(parameters)) <\"$1\" 2>/dev/null"
+    return "sh -c \(quoted(script)) sh \(quoted(path))"
+  }
+
   static func patience(_ bytes: Int) -> Duration { patience + .seconds(Int64(bytes) / slowest) }
 }
 
@@ -115,7 +152,7 @@ extension SFTPReader {
     if let hashing, chunks > 0 {
       // Those that follow are about as long, as a rule.
       let isLarge = Int64(try await whenWritten(0).range.count) * Int64(chunks) >= SFTPRemoteHash.smallest
-      if isLarge, let program = await hashing.program(),
+      if isLarge, let program = await hashing.programs()?.sha256,
         let whole = try await hash(chunks, program, &told, whenWritten, onChunk) { return whole }
     }
     // What was told of before isn't told again, but it is read again, for the digest of the whole.
@@ -174,6 +211,33 @@ extension SFTPReader {
       }
       await end()
       return told == chunks ? digest : nil
+    } catch {
+      await end()
+      throw error
+    }
+  }
+
+  /// As RemoteFile.code.
+  func code(
+    of size: Int64, _ parameters: GMACParameters, _ hashing: SFTPRemoteHash
+  ) async throws(DestinationError) -> [UInt8]? {
+    guard size >= SFTPRemoteHash.smallest, let programs = await hashing.programs(), programs.hasGMAC else { return nil }
+    let lease = try await pool.lease()
+    let connection = lease.connection
+    let making = await connection.start(SFTPRemoteHash.gmac(of: name, size: size, parameters))
+    let ranges = await connection.start(SFTPRemoteHash.rangeHasher(programs.sha256, of: name))
+    func end() async {
+      for command in [making, ranges] { if let command { await connection.end(command) } }
+      await pool.giveBack(lease)
+    }
+    do throws(DestinationError) {
+      var code: [UInt8]?
+      if let making, let ranges, try await isSameFile(0..<size, ranges, connection) {
+        let line = await connection.line(of: making, within: SFTPRemoteHash.patience(Int(size)))
+        code = line.flatMap { SFTPRemoteHash.gmac($0) }
+      }
+      await end()
+      return code
     } catch {
       await end()
       throw error

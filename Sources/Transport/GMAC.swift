@@ -5,9 +5,12 @@ import CSSH2
 /// Says which code: of which key, and which of the messages under it.
 public struct GMACParameters: Sendable, Equatable {
   public static let keyLength = Int(FERRY_GMAC_KEY)
+  /// Bytes of a code.
+  public static let codeLength = Int(FERRY_GMAC_TAG)
 
-  let key: [UInt8]
-  let nonce: [UInt8]
+  public let key: [UInt8]
+  /// The initialization vector: 12 bytes.
+  public let nonce: [UInt8]
 
   /// - Parameters:
   ///   - key: `keyLength` random bytes.
@@ -41,9 +44,9 @@ public final class GMAC: @unchecked Sendable {
     check(EVP_MAC_update(context, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
   }
 
-  /// 16 bytes.
+  /// `GMACParameters.codeLength` bytes.
   public func finalize() -> [UInt8] {
-    var tag = [UInt8](repeating: 0, count: Int(FERRY_GMAC_TAG))
+    var tag = [UInt8](repeating: 0, count: GMACParameters.codeLength)
     check(ferry_gmac_end(context, &tag))
     return tag
   }

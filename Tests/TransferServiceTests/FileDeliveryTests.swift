@@ -334,6 +334,30 @@ import Transport
     #expect(try await bench.file().sha256 == bench.sha256)
   }
 
+  @Test("a server that makes GMACs is asked for one and for nothing else", arguments: [1, 3, 8])
+  func codeByServer(inFlight: Int) async throws {
+    let bench = try await Bench(bytes: 12_300)
+    bench.server.state.withLock { ($0.hashes, $0.makesGMAC) = (true, true) }
+    try await bench.succeeds(inFlight: inFlight)
+    #expect(bench.server.state.withLock { $0.reads.isEmpty && $0.madeGMACs == 1 })
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
+  }
+
+  @Test("a GMAC that is not that of what was sent is not believed, nor one of changed bytes", arguments: [true, false])
+  func codeByServerWrong(isLie: Bool) async throws {
+    let bench = try await Bench(bytes: 3900)
+    bench.server.state.withLock {
+      ($0.hashes, $0.makesGMAC) = (true, true)
+      if isLie { $0.wrongGMAC = Array(repeating: 0, count: 16) } else { $0.corruptsOnce = Bench.chunkSize }
+    }
+    try await bench.succeeds(inFlight: 3)
+    #expect(bench.server.state.withLock { $0.madeGMACs } == 1)
+    #expect(try await bench.chunks().map(\.sends) == (isLie ? [1, 1, 1, 1] : [1, 2, 1, 1]))
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
+  }
+
   @Test("a digest by the server that is not the source's is looked into chunk by chunk")
   func hashedByServerWrong() async throws {
     let bench = try await Bench(bytes: 3900)

@@ -24,6 +24,10 @@ final class MemoryDestination: Destinations.Destination {
     var attributes: [String: FileAttributes] = [:]
     /// It says that it hashes by itself.
     var hashes = false
+    /// It makes GMACs by itself; what it says where it lies.
+    var makesGMAC = false
+    var wrongGMAC: [UInt8]?
+    var madeGMACs = 0
     /// Offsets of chunks as they are read back, and the number of writes before.
     var reads: [(offset: Int64, afterWrites: Int)] = []
   }
@@ -95,6 +99,14 @@ struct MemoryFile: RemoteFile {
   }
 
   func size() async throws(DestinationError) -> Int64 { Int64(server.files[path.part.text]?.count ?? 0) }
+
+  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? {
+    server.state.withLock { state in
+      guard state.makesGMAC, let file = state.files[path.part.text], file.count == size else { return nil }
+      state.madeGMACs += 1
+      return state.wrongGMAC ?? file.withUnsafeBytes { GMAC.code(of: $0, parameters) }
+    }
+  }
 
   func readBack(
     chunks: Int, hashesWhole: Bool,

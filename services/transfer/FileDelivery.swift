@@ -42,6 +42,8 @@ actor FileDelivery {
   private var nextWaiter: UInt64 = 0
   /// Of the bytes that are sent; not running where an earlier run sent some of them.
   private(set) var sentHash: OrderedHash
+  /// Of which code the server will be asked for, if it can make it; of this file and this run alone.
+  var serverCode: GMACParameters?
   /// Of the source's, where those that are sent are others.
   private(set) var sourceHash: OrderedHash
   /// Written once, and then not kept by a server that takes a file in one stream.
@@ -98,8 +100,10 @@ actor FileDelivery {
   private func sendAndProve(_ remote: any RemoteFile) async throws {
     let isNotReadBack = tools.hashesRemotely || tools.options.proof == .size
     // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
-    sentHash = OrderedHash(
-      tools.threads, isWanted: (count > 1 || isNotReadBack) && !chunks.values.contains(where: \.written))
+    let isWhole = !chunks.values.contains(where: \.written)
+    // The server learns it when all bytes are there.
+    if isWhole, count > 1, tools.hashesRemotely { serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0)) }
+    sentHash = OrderedHash(tools.threads, isWanted: (count > 1 || isNotReadBack) && isWhole, gmac: serverCode)
     guard count > 1, !isNotReadBack else {
       try await send(to: remote)
       return try await prove(remote)

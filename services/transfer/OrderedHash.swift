@@ -1,7 +1,9 @@
 // SHA-256 of a file whose chunks come in any order, and each perhaps more than once: a chunk waits until all before it are in.
-// Its bytes are held that long; the chunks in flight are bounded, and the first of them waits for none.
+// Its bytes are held that long; the chunks in flight are bounded, and the first of them waits for none. Where a server will be
+// asked for the file's GMAC, that is made along with it.
 import Crypto
 import NIOCore
+import Transport
 
 actor OrderedHash {
   private let threads: WorkThreads
@@ -11,10 +13,17 @@ actor OrderedHash {
   private let added = Milestone()
   /// Codes of those: one that comes again must be the same again.
   private var codes: [Int32: [UInt8]] = [:]
+  private let gmac: GMAC?
 
-  init(_ threads: WorkThreads, isWanted: Bool) {
+  /// - Parameter parameters: of the GMAC of all, where that is wanted, too.
+  init(_ threads: WorkThreads, isWanted: Bool, gmac parameters: GMACParameters? = nil) {
     self.threads = threads
     hash = isWanted ? SHA256() : nil
+    gmac = parameters.map { parameters in
+      let gmac = GMAC()
+      gmac.begin(parameters)
+      return gmac
+    }
   }
 
   /// What was added is worth nothing any more; nobody waits for it.
@@ -38,9 +47,12 @@ actor OrderedHash {
       return nil
     }
     codes[index] = code
-    let next = await threads.run {
+    let next = await threads.run { [gmac] in
       var hash = earlier
-      bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+      bytes.withUnsafeReadableBytes { bytes in
+        hash.update(bufferPointer: bytes)
+        gmac?.update(bytes)
+      }
       return hash
     }
     // Forgotten meanwhile, it stays so.
@@ -48,6 +60,9 @@ actor OrderedHash {
     added.reach(index + 1)
     return Hex.encode(next.finalize())
   }
+
+  /// GMAC of all `count` chunks, if they are in; asked for once.
+  func code(of count: Int32) -> [UInt8]? { hash != nil && added.reached == count ? gmac?.finalize() : nil }
 
   /// Of all, if all `count` chunks are in.
   func digest(of count: Int32) -> String? {
