@@ -11,6 +11,9 @@ public enum Transfer {
   /// Journals the delivery, opens its two tickets, and starts it. The same idempotency key gives the same delivery
   /// again.
   public static let startDelivery = UnaryMethod<StartDeliveryRequest, Delivery>(name, "StartDelivery")
+  /// Starts a delivery of the same files to each of several servers: all, or none if one of them can't be. What one of them
+  /// reads of the source the others need not read again, as long as they keep pace.
+  public static let startDeliveries = UnaryMethod<StartDeliveriesRequest, StartDeliveriesResponse>(name, "StartDeliveries")
   public static let getDelivery = UnaryMethod<GetDeliveryRequest, Delivery>(name, "GetDelivery")
   public static let listDeliveries = UnaryMethod<ListDeliveriesRequest, ListDeliveriesResponse>(name, "ListDeliveries")
   public static let listDeliveryFiles = UnaryMethod<ListDeliveryFilesRequest, ListDeliveryFilesResponse>(
@@ -50,8 +53,8 @@ public enum Transfer {
   public static let service = ServiceDescriptor(
     name,
     [
-      planDelivery.descriptor, startDelivery.descriptor, getDelivery.descriptor, listDeliveries.descriptor,
-      listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, pauseDelivery.descriptor,
+      planDelivery.descriptor, startDelivery.descriptor, startDeliveries.descriptor, getDelivery.descriptor,
+      listDeliveries.descriptor, listDeliveryFiles.descriptor, listChunks.descriptor, watchDelivery.descriptor, pauseDelivery.descriptor,
       resumeDelivery.descriptor, cancelDelivery.descriptor, retryDelivery.descriptor, getReceipt.descriptor,
       getReceiptPart.descriptor, getReceiptKey.descriptor, saveDestination.descriptor, listDestinations.descriptor,
       deleteDestination.descriptor, testDestination.descriptor, saveSchedule.descriptor, listSchedules.descriptor,
@@ -69,7 +72,8 @@ extension FerryFiles {
       TestDestinationRequest.descriptor, ProbeStep.descriptor, TestDestinationResponse.descriptor,
       NameReplacement.descriptor, NameMapping.descriptor, BandwidthWindow.descriptor, Bandwidth.descriptor,
       DeliveryOptions.descriptor, DeliveryRequest.descriptor, PlanDeliveryRequest.descriptor, PlanCost.descriptor,
-      DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, StateProgress.descriptor, Delivery.descriptor,
+      DeliveryPlan.descriptor, StartDeliveryRequest.descriptor, DeliveryTarget.descriptor,
+      StartDeliveriesRequest.descriptor, StartDeliveriesResponse.descriptor, StateProgress.descriptor, Delivery.descriptor,
       DeliveryFile.descriptor, Chunk.descriptor, ListChunksRequest.descriptor, ListChunksResponse.descriptor,
       GetDeliveryRequest.descriptor, ListDeliveriesRequest.descriptor, ListDeliveriesResponse.descriptor,
       ListDeliveryFilesRequest.descriptor, ListDeliveryFilesResponse.descriptor, WatchDeliveryRequest.descriptor,
@@ -104,6 +108,11 @@ extension Transfer {
       _ request: StartDeliveryRequest, _ options: CallOptions = .init()
     ) async throws(RPCError) -> Delivery {
       try await channel.unary(Transfer.startDelivery, request, options)
+    }
+    public func startDeliveries(
+      _ request: StartDeliveriesRequest, _ options: CallOptions = .init()
+    ) async throws(RPCError) -> StartDeliveriesResponse {
+      try await channel.unary(Transfer.startDeliveries, request, options)
     }
     public func getDelivery(
       _ request: GetDeliveryRequest, _ options: CallOptions = .init()

@@ -71,6 +71,8 @@ public struct ListDeliveriesRequest: Message {
   public var createdBefore: Timestamp?
   /// Only those that it started; empty: any.
   public var schedule = ""
+  /// Only those of the group; empty: any.
+  public var groupID = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -80,7 +82,7 @@ public struct ListDeliveriesRequest: Message {
       .init(1, "status", .enumeration(DeliveryStatus.self)), .init(2, "page_size", .int32),
       .init(3, "page_token", .string), .init(4, "search", .string),
       .init(5, "created_from", .message(Timestamp.self)), .init(6, "created_before", .message(Timestamp.self)),
-      .init(7, "schedule", .string),
+      .init(7, "schedule", .string), .init(8, "group_id", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -92,6 +94,7 @@ public struct ListDeliveriesRequest: Message {
     case 5: try reader.message(into: &createdFrom)
     case 6: try reader.message(into: &createdBefore)
     case 7: schedule = try reader.string()
+    case 8: groupID = try reader.string()
     default: try reader.skip()
     }
   }
@@ -104,6 +107,7 @@ public struct ListDeliveriesRequest: Message {
     writer.message(5, createdFrom)
     writer.message(6, createdBefore)
     writer.string(7, schedule)
+    writer.string(8, groupID)
   }
 }
 

@@ -139,10 +139,12 @@ public struct Delivery: Message {
   public var runs: Int32 = 0
   /// Of its latest event.
   public var sequence: Int64 = 0
-  /// Why it is not moving: "paused by Ada"; empty: it is.
+  /// Why it is not moving: "paused by Ada", "the next free place"; empty: it is.
   public var waitingFor = ""
   /// The one that started it; empty: a person did.
   public var schedule = ""
+  /// The same for all that were started together; empty: it was started alone.
+  public var groupID = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -158,7 +160,7 @@ public struct Delivery: Message {
       .init(16, "created_at", .message(Timestamp.self)), .init(17, "started_at", .message(Timestamp.self)),
       .init(18, "finished_at", .message(Timestamp.self)), .init(19, "has_receipt", .bool),
       .init(20, "destination", .string), .init(21, "runs", .int32), .init(22, "sequence", .int64),
-      .init(23, "waiting_for", .string), .init(24, "schedule", .string),
+      .init(23, "waiting_for", .string), .init(24, "schedule", .string), .init(25, "group_id", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -187,6 +189,7 @@ public struct Delivery: Message {
     case 22: sequence = try reader.int64()
     case 23: waitingFor = try reader.string()
     case 24: schedule = try reader.string()
+    case 25: groupID = try reader.string()
     default: try reader.skip()
     }
   }
@@ -216,6 +219,7 @@ public struct Delivery: Message {
     writer.int64(22, sequence)
     writer.string(23, waitingFor)
     writer.string(24, schedule)
+    writer.string(25, groupID)
   }
 }
 

@@ -231,3 +231,91 @@ public struct StartDeliveryRequest: Message {
     writer.string(3, idempotencyKey)
   }
 }
+
+/// One of several servers that the same files go to.
+public struct DeliveryTarget: Message {
+  /// A saved one by name, or spelled out.
+  public var destination: Destination?
+  /// Below or instead of its own.
+  public var path = ""
+  /// Sealed at once, never shown.
+  public var credentials: DestinationCredentials?
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.DeliveryTarget",
+    [
+      .init(1, "destination", .message(Destination.self)), .init(2, "path", .string),
+      .init(3, "credentials", .message(DestinationCredentials.self)),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.message(into: &destination)
+    case 2: path = try reader.string()
+    case 3: try reader.message(into: &credentials)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.message(1, destination)
+    writer.string(2, path)
+    writer.message(3, credentials)
+  }
+}
+
+public struct StartDeliveriesRequest: Message {
+  /// Without a destination and a path.
+  public var request: DeliveryRequest?
+  /// 2 to 16.
+  public var targets: [DeliveryTarget] = []
+  /// Empty: every call starts new deliveries.
+  public var idempotencyKey = ""
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.StartDeliveriesRequest",
+    [
+      .init(1, "request", .message(DeliveryRequest.self)),
+      .init(2, "targets", .message(DeliveryTarget.self), .repeated), .init(3, "idempotency_key", .string),
+    ])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.message(into: &request)
+    case 2: try reader.messages(into: &targets)
+    case 3: idempotencyKey = try reader.string()
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.message(1, request)
+    writer.messages(2, targets)
+    writer.string(3, idempotencyKey)
+  }
+}
+
+public struct StartDeliveriesResponse: Message {
+  /// In the order of the targets.
+  public var deliveries: [Delivery] = []
+  public var unknownFields = UnknownFields()
+  public init() {}
+
+  public static let descriptor = MessageDescriptor(
+    "fileferry.v1.StartDeliveriesResponse", [.init(1, "deliveries", .message(Delivery.self), .repeated)])
+
+  public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+    switch field {
+    case 1: try reader.messages(into: &deliveries)
+    default: try reader.skip()
+    }
+  }
+
+  public func encode(to writer: inout WireWriter) {
+    writer.messages(1, deliveries)
+  }
+}

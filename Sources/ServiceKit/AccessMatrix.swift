@@ -91,7 +91,7 @@ public enum AccessMatrix {
       "GrantRead": .services(["transfer"]),
     ],
     "Transfer": [
-      "PlanDelivery": .roles(steering), "StartDelivery": .roles(steering),
+      "PlanDelivery": .roles(steering), "StartDelivery": .roles(steering), "StartDeliveries": .roles(steering),
       "GetDelivery": .signedIn, "ListDeliveries": .signedIn, "ListDeliveryFiles": .signedIn, "ListChunks": .signedIn,
       "WatchDelivery": .signedIn, "GetReceipt": .signedIn, "GetReceiptPart": .signedIn,
       "PauseDelivery": .roles(steering), "ResumeDelivery": .roles(steering), "CancelDelivery": .roles(steering),

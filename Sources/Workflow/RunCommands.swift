@@ -4,6 +4,9 @@
 import DocumentStore
 
 extension WorkflowEngine {
+  /// How many runs get a place before this one does; nil if it doesn't wait for one here, or so many wait that it isn't known.
+  public func waiting(before id: RunID) -> Int? { queue.before(id) }
+
   /// Makes the run durable and queues it. The same id again returns the run as it is; with another kind or input it is
   /// refused as idInUse.
   @discardableResult

@@ -13,7 +13,8 @@ struct RunQueue {
   let maximumCount: Int
   /// Least urgent first, so that taking the next one is cheap.
   private var entries: [Entry] = []
-  private var ids: Set<RunID> = []
+  /// With their ranks.
+  private var ids: [RunID: String] = [:]
   /// Runs were left out for want of room: the index has to be read again when the queue runs dry.
   private(set) var hasOverflowed = false
 
@@ -23,42 +24,56 @@ struct RunQueue {
 
   var isEmpty: Bool { entries.isEmpty }
   var count: Int { entries.count }
-  func contains(_ id: RunID) -> Bool { ids.contains(id) }
+  func contains(_ id: RunID) -> Bool { ids[id] != nil }
+
+  /// How many go before it; nil if it isn't here.
+  func before(_ id: RunID) -> Int? {
+    guard let rank = ids[id] else { return nil }
+    return entries.count - firstIndex(notAfter: rank) - 1
+  }
+
+  /// Of the entries, which are least urgent first.
+  private func firstIndex(notAfter rank: String) -> Int {
+    var (low, high) = (0, entries.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if entries[middle].rank > rank { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   mutating func insert(_ entry: Entry) {
     insert(contentsOf: [entry])
   }
 
   mutating func insert(contentsOf new: [Entry]) {
-    for entry in new where ids.insert(entry.id).inserted { entries.append(entry) }
+    for entry in new where ids[entry.id] == nil {
+      ids[entry.id] = entry.rank
+      entries.append(entry)
+    }
     if new.count == 1, let entry = new.first, entries.last?.id == entry.id {
       // The usual case, one newcomer: a binary search instead of a sort.
       entries.removeLast()
-      var (low, high) = (0, entries.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if entries[middle].rank > entry.rank { low = middle + 1 } else { high = middle }
-      }
-      entries.insert(entry, at: low)
+      entries.insert(entry, at: firstIndex(notAfter: entry.rank))
     } else {
       entries.sort { $0.rank > $1.rank }
     }
     let excess = entries.count - maximumCount
     if excess > 0 {
       hasOverflowed = true
-      for entry in entries.prefix(excess) { ids.remove(entry.id) }
+      for entry in entries.prefix(excess) { ids[entry.id] = nil }
       entries.removeFirst(excess)
     }
   }
 
   mutating func next() -> Entry? {
     guard let entry = entries.popLast() else { return nil }
-    ids.remove(entry.id)
+    ids[entry.id] = nil
     return entry
   }
 
   mutating func remove(_ id: RunID) {
-    if ids.remove(id) != nil { entries.removeAll { $0.id == id } }
+    if ids.removeValue(forKey: id) != nil { entries.removeAll { $0.id == id } }
   }
 
   mutating func forgetOverflow() {

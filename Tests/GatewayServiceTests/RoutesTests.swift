@@ -111,7 +111,7 @@ import Testing
         "DELETE connections/{name}", "GET connections/{name}/buckets",
         "GET connections/{name}/buckets/{bucket}/objects",
         "GET destinations", "GET destinations/{name}", "PUT destinations/{name}", "DELETE destinations/{name}",
-        "POST destinations:test", "POST deliveries", "GET deliveries", "POST deliveries/plan", "GET deliveries/{id}",
+        "POST destinations:test", "POST deliveries", "POST deliveries/group", "GET deliveries", "POST deliveries/plan", "GET deliveries/{id}",
         "GET deliveries/{id}/files", "GET deliveries/{id}/events", "POST deliveries/{id}/pause",
         "POST deliveries/{id}/resume", "POST deliveries/{id}/cancel",
         "POST deliveries/{id}/retry", "POST deliveries/{id}/chat", "GET deliveries/{id}/receipt",

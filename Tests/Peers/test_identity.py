@@ -32,7 +32,7 @@ MAY = {
     "StorageBroker.ListBuckets": STEERING, "StorageBroker.ListObjects": STEERING, "StorageBroker.StatObject": STEERING,
     "StorageBroker.SaveConnection": {"admin"}, "StorageBroker.DeleteConnection": {"admin"},
     "StorageBroker.GrantRead": NOBODY,
-    "Transfer.PlanDelivery": STEERING, "Transfer.StartDelivery": STEERING,
+    "Transfer.PlanDelivery": STEERING, "Transfer.StartDelivery": STEERING, "Transfer.StartDeliveries": STEERING,
     "Transfer.GetDelivery": SIGNED_IN, "Transfer.ListDeliveries": SIGNED_IN, "Transfer.ListDeliveryFiles": SIGNED_IN,
     "Transfer.ListChunks": SIGNED_IN, "Transfer.WatchDelivery": SIGNED_IN, "Transfer.GetReceipt": SIGNED_IN,
     "Transfer.GetReceiptPart": SIGNED_IN,

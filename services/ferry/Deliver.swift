@@ -158,14 +158,17 @@ struct Deliver: AsyncParsableCommand {
         ferry deliver s3://exports/2026/report.csv sftp://acme@sftp.example.com/in/ --identity ~/.ssh/acme --watch
         ferry deliver s3://exports/2026/ acme:/in/2026/ --environment prod --priority high
         ferry deliver --glob 's3://exports/2026/**/*.csv' acme:/in/ --exclude '*-draft.csv' --flatten
+        ferry deliver s3://exports/2026/report.csv acme:/in/ --also globex:/from-us/ --also initech
       """)
 
   @OptionGroup var options: ServerOptions
   @OptionGroup var request: RequestOptions
+  @Option(help: "Another destination for the same files, which are read once for all. May be repeated.") var also: [String] = []
   @Flag(help: "Show the progress until it has ended.") var watch = false
   @Option(help: "The same key never starts a second delivery.") var idempotencyKey = ""
 
   func run() async throws {
+    if !also.isEmpty { return try await startGroup() }
     let start = try StartDeliveryRequest.with {
       $0.request = try request.request()
       $0.credentials = try request.login.credentials()
@@ -174,6 +177,40 @@ struct Deliver: AsyncParsableCommand {
     try await Server.run(options) { server in
       let delivery = try await Transfer.Client(server.channel).startDelivery(start, server.signedIn())
       try await Self.show(delivery, server, json: options.json, watch: watch)
+    }
+  }
+
+  private func startGroup() async throws {
+    var wanted = try request.request()
+    let credentials = try request.login.credentials()
+    let first = DeliveryTarget.with { ($0.destination, $0.path) = (wanted.destination, wanted.path) }
+    (wanted.destination, wanted.path) = (nil, "")
+    var start = StartDeliveriesRequest.with { $0.idempotencyKey = idempotencyKey }
+    start.request = wanted
+    start.targets = try [first] + also.map { text in
+      var (destination, path) = Locations.destination(text)
+      try request.login.apply(to: &destination)
+      return .with { ($0.destination, $0.path) = (destination, path) }
+    }
+    // A saved one has its own.
+    for index in start.targets.indices where start.targets[index].destination?.url.isEmpty == false {
+      start.targets[index].credentials = credentials
+    }
+    try await Server.run(options) { [start] server in
+      let started = try await Transfer.Client(server.channel).startDeliveries(start, server.signedIn())
+      if options.json, !watch { return print(started.jsonString()) }
+      for delivery in started.deliveries {
+        if !options.json { print("To       \(delivery.destination)") }
+        try await Self.show(delivery, server, json: options.json, watch: false)
+      }
+      guard watch else { return }
+      var failed: (any Error)?
+      for delivery in started.deliveries {
+        if !options.json { print("\nTo \(delivery.destination)") }
+        // One that fails doesn't keep the others from being told.
+        do { try await Progress.follow(delivery.id, server, json: options.json) } catch { failed = failed ?? error }
+      }
+      if let failed { throw failed }
     }
   }
 

@@ -37,6 +37,7 @@ struct Up: AsyncParsableCommand {
   var folderRoot: [String] = []
   @Option(help: "Seconds that a delivery keeps trying what may work later, such as a lost connection.")
   var retryBudgetSeconds: Int?
+  @Option(help: "Deliveries under way at once; the rest waits, the most urgent first. Default: 32.") var maxDeliveries: Int?
 
   /// Each service's name, and its port's distance from the base port. The gateway comes last: it shows what the others do.
   static let services: [(name: String, offset: Int)] = [
@@ -108,6 +109,7 @@ struct Up: AsyncParsableCommand {
       add("--identity-providers", identityProviders.map(absolute))
     case "transfer":
       add("--retry-budget-seconds", retryBudgetSeconds.map(String.init))
+      add("--max-deliveries", maxDeliveries.map(String.init))
       for folder in folderRoot { add("--folder-root", absolute(folder)) }
     case "notification":
       add("--smtp-url", smtpUrl)

@@ -10,6 +10,10 @@ enum Deliveries {
       .post(
         "deliveries", "startDelivery", "Starts a delivery, and opens its two tickets.", [idempotencyKey],
         takes: StartDeliveryRequest.self, returns: .message(Delivery.self, status: 201), start),
+      .post(
+        "deliveries/group", "startDeliveries", "Starts a delivery of the same files to each of several servers.",
+        [idempotencyKey], takes: StartDeliveriesRequest.self, returns: .message(StartDeliveriesResponse.self, status: 201),
+        startGroup),
       .get(
         "deliveries", "listDeliveries", "Lists deliveries, the newest first.",
         filters + RouteParameter.page,
@@ -61,19 +65,31 @@ enum Deliveries {
   /// The body is a StartDeliveryRequest; the header Idempotency-Key, where there is one, counts as its key.
   @Sendable static func start(_ call: RestCall) async throws -> Response {
     var request: StartDeliveryRequest = try await call.body()
-    if let key = call.request.headers.value("idempotency-key") {
-      guard !key.isEmpty, key.utf8.count <= idempotencyKeyBytes else {
-        throw RestCall.bad(
-          "Idempotency-Key is not a text of 1 to \(idempotencyKeyBytes) bytes.",
-          next: "Send a random one, such as a UUID.")
-      }
-      request.idempotencyKey = key
-    }
+    if let key = try idempotencyKey(of: call) { request.idempotencyKey = key }
     let delivery = try await call.backends.transfer.unary(
       Transfer.startDelivery, request, call.onward(Patience.outward))
     var response = call.json(delivery, status: .created)
     response.headers[.location] = location(of: delivery.id)
     return response
+  }
+
+  /// As `start`, to several servers.
+  @Sendable static func startGroup(_ call: RestCall) async throws -> Response {
+    var request: StartDeliveriesRequest = try await call.body()
+    if let key = try idempotencyKey(of: call) { request.idempotencyKey = key }
+    let started = try await call.backends.transfer.unary(
+      Transfer.startDeliveries, request, call.onward(Patience.outward))
+    return call.json(started, status: .created)
+  }
+
+  private static func idempotencyKey(of call: RestCall) throws -> String? {
+    guard let key = call.request.headers.value("idempotency-key") else { return nil }
+    guard !key.isEmpty, key.utf8.count <= idempotencyKeyBytes else {
+      throw RestCall.bad(
+        "Idempotency-Key is not a text of 1 to \(idempotencyKeyBytes) bytes.",
+        next: "Send a random one, such as a UUID.")
+    }
+    return key
   }
 
   static func location(of id: String) -> String { "\(RestAPI.prefix)/deliveries/\(id)" }
@@ -95,6 +111,7 @@ enum Deliveries {
     RouteParameter(name: "createdFrom", summary: "Only those made then or later.", kind: .timestamp),
     RouteParameter(name: "createdBefore", summary: "Only those made earlier.", kind: .timestamp),
     RouteParameter(name: "schedule", summary: "Only those that a schedule of this name started."),
+    RouteParameter(name: "groupId", summary: "Only those that were started together as this group."),
   ]
 
   @Sendable static func list(_ call: RestCall) async throws -> Response {
@@ -104,6 +121,7 @@ enum Deliveries {
     request.createdFrom = try call.timestamp("createdFrom")
     request.createdBefore = try call.timestamp("createdBefore")
     request.schedule = call.query("schedule")
+    request.groupID = call.query("groupId")
     request.pageSize = try call.pageSize()
     request.pageToken = call.query("pageToken")
     return call.json(try await call.backends.transfer.unary(Transfer.listDeliveries, request, call.onward()))

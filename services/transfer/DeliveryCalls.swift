@@ -29,6 +29,7 @@ struct DeliveryCalls: Sendable {
   func register(in router: inout Router) {
     router.handle(Transfer.planDelivery) { q, c throws(RPCError) in try await PlanCall(calls: self).answer(q, c) }
     router.handle(Transfer.startDelivery) { q, c throws(RPCError) in try await start(q, c) }
+    router.handle(Transfer.startDeliveries) { q, c throws(RPCError) in try await DeliveryGroups(calls: self).start(q, c) }
     router.handle(Transfer.getDelivery) { q, c throws(RPCError) in try await visible(q.id, c) }
     router.handle(Transfer.listDeliveries) { q, c throws(RPCError) in try await list(q, c) }
     router.handle(Transfer.listDeliveryFiles) { q, c throws(RPCError) in try await listFiles(q, c) }
@@ -75,36 +76,56 @@ struct DeliveryCalls: Sendable {
 
   func current(_ id: String) async throws(RPCError) -> Delivery? {
     if let live = await hub.live(id) { return live }
-    return try await archive.delivery(id)
+    guard var delivery = try await archive.delivery(id) else { return nil }
+    if delivery.status == .pending, let before = await engine.waiting(before: RunID(id)) {
+      let others = before == 1 ? "1 delivery that goes" : "\(before) deliveries that go"
+      delivery.waitingFor = before == 0 ? "the next free place" : "a free place, after \(others) before it"
+    }
+    return delivery
   }
 
   // MARK: Start
 
   private func start(_ request: StartDeliveryRequest, _ context: CallContext) async throws(RPCError) -> Delivery {
+    let person = try Self.person(context)
+    let begun = try await starter.begin(
+      request.request, request.credentials, by: person, key: request.idempotencyKey)
+    try await setGoing(begun, request.request)
+    return try await answer(begun, context)
+  }
+
+  static func person(_ context: CallContext) throws(RPCError) -> Person {
     let caller = try context.caller
     guard !caller.isService else {
       throw .denied("A delivery is asked for by a person.", next: "Call it with a person's token.")
     }
-    let begun = try await starter.begin(
-      request.request, request.credentials, by: caller.person, key: request.idempotencyKey)
+    return caller.person
+  }
+
+  /// Starts what is new; what is known must be of this request.
+  func setGoing(_ begun: DeliveryStarter.Begun, _ request: DeliveryRequest?) async throws(RPCError) {
     switch begun {
-    case .new(let delivery):
-      try await starter.start(delivery)
-      return try await withTickets(delivery.id, context)
+    case .new(let delivery): try await starter.start(delivery)
     case .known(let known):
-      guard known.request == request.request else {
+      guard known.request == request else {
         throw .precondition(
           "This idempotency key was used for another request, which made the delivery \(known.id).",
           next: "Use a new key for a new request.", problem: "IDEMPOTENCY_KEY_REUSED")
       }
-      return try await current(known.id) ?? known
     }
   }
 
-  /// A delivery that has just been started, once it has its tickets.
+  func answer(_ begun: DeliveryStarter.Begun, _ context: CallContext) async throws(RPCError) -> Delivery {
+    switch begun {
+    case .new(let delivery): return try await withTickets(delivery.id, context)
+    case .known(let known): return try await current(known.id) ?? known
+    }
+  }
+
+  /// A delivery that has just been started, once it has its tickets or has to wait for a free place.
   func withTickets(_ id: String, _ context: CallContext) async throws(RPCError) -> Delivery {
     try await settled(id, hub.watch(id), Self.wait(Self.ticketWait, context)) {
-      !$0.userTicket.isEmpty || $0.status.isEnded
+      !$0.userTicket.isEmpty || $0.status.isEnded || !$0.waitingFor.isEmpty
     }
   }
 

@@ -28,6 +28,7 @@ struct DeliveryFilter: Sendable {
   func takes(_ delivery: Delivery) -> Bool {
     if request.status != .unspecified && delivery.status != request.status { return false }
     if !request.schedule.isEmpty && delivery.schedule != request.schedule { return false }
+    if !request.groupID.isEmpty && delivery.groupID != request.groupID { return false }
     if let before = request.createdBefore, let made = delivery.createdAt, made >= before { return false }
     if words.isEmpty { return true }
     let text = Self.text(delivery)

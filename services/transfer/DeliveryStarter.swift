@@ -25,9 +25,10 @@ struct DeliveryStarter: Sendable {
   /// - Parameters:
   ///   - key: of the requester's; the same one gives the same delivery again. Empty: none.
   ///   - schedule: that asks for it on the requester's behalf; empty: the requester does.
+  ///   - group: that it is started with; empty: it is started alone.
   func begin(
     _ request: DeliveryRequest?, _ credentials: DestinationCredentials? = nil, by requester: Person, key: String,
-    schedule: String = ""
+    schedule: String = "", group: String = ""
   ) async throws(RPCError) -> Begun {
     let wanted = try RequestCheck.check(request)
     try RequestCheck.idempotencyKey(key)
@@ -41,7 +42,7 @@ struct DeliveryStarter: Sendable {
     delivery.states = StateTracker().states
     delivery.destination = choice.url
     delivery.createdAt = Timestamp(milliseconds: SystemTime.now())
-    delivery.schedule = schedule
+    (delivery.schedule, delivery.groupID) = (schedule, group)
     if !key.isEmpty {
       let first = try await archive.claim(key, of: requester.id, for: delivery.id)
       if first != delivery.id {

@@ -30,6 +30,7 @@ struct DeliveryWorkflow: Sendable {
   let running: RunningDeliveries
   let claims: TargetClaims
   let throttles: DestinationThrottles
+  let sharedReads = SharedReads()
   let signer: ReceiptSigner
   let logger: Logger
 
@@ -105,6 +106,10 @@ struct DeliveryWorkflow: Sendable {
 
   private func deliver(_ journal: DeliveryJournal, _ outbox: NoteOutbox, _ sums: JournalSums?) async throws {
     let id = journal.context.id.rawValue
+    // Before anything that may take its time: what others of the group read from now on is held for this one, too.
+    let group = await journal.delivery.groupID
+    let shared = group.isEmpty ? nil : sharedReads.join(group, id)
+    defer { if shared != nil { sharedReads.leave(group, id) } }
     try await journal.change { $0.delivery.runs += 1 }
     // What was asked for while no run was there to hear it.
     if try await journal.context.get(JournalKeys.cancel) != nil {
@@ -123,7 +128,7 @@ struct DeliveryWorkflow: Sendable {
     do {
       try await plan(choice, destination, journal)
       let files = if let sums { sums } else { try await JournalSums(journal) }
-      try await move(files, choice, destination, journal, outbox)
+      try await move(files, choice, destination, journal, outbox, shared)
       await destination.close()
     } catch {
       await destination.close()
@@ -234,7 +239,7 @@ struct DeliveryWorkflow: Sendable {
 
   private func move(
     _ sums: JournalSums, _ choice: DestinationChoice, _ destination: any Destinations.Destination,
-    _ journal: DeliveryJournal, _ outbox: NoteOutbox
+    _ journal: DeliveryJournal, _ outbox: NoteOutbox, _ shared: GroupReads?
   ) async throws {
     let delivery = await journal.delivery
     try await sums.tellResumption(journal)
@@ -249,7 +254,7 @@ struct DeliveryWorkflow: Sendable {
     let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk * (delivery.options.compresses ? 2 : 1))
     let buffers = BufferPool(most: inFlight)
     let tools = DeliveryTools(
-      journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers),
+      journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers, shared),
       persist: persist, chunks: Slots(inFlight), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
       options: delivery.options,
       writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
@@ -281,17 +286,25 @@ struct DeliveryWorkflow: Sendable {
   }
 
   private func reader(
-    _ delivery: Delivery, _ journal: DeliveryJournal, _ buffers: BufferPool
+    _ delivery: Delivery, _ journal: DeliveryJournal, _ buffers: BufferPool, _ shared: GroupReads?
   ) -> @Sendable (DeliveryFile) -> RangeReader {
     let (source, http, threads, now) = (source(delivery), http, threads, journal.context.clock.now)
     let wanted = delivery.options.chunkSize
     return { file in
       RangeReader(
         subject: "\(source.bucket)/\(file.key)", size: file.size, etag: file.etag, http: http, threads: threads,
-        buffers: buffers, now: now
+        buffers: buffers, now: now, sharing: shared.map { Self.sharing($0, file, delivery.id) }
       ) { () async throws(DeliveryFailure) in
         try await source.grant(file, chunkSize: Planner.chunkSize(file.size, wanted: wanted))
       }
+    }
+  }
+
+  private static func sharing(_ reads: GroupReads, _ file: DeliveryFile, _ delivery: String) -> RangeReader.Sharing {
+    let source = "\(file.key) \(file.etag) \(file.versionID)"
+    return { (range, load) async throws(DeliveryFailure) in
+      try await reads.read(
+        GroupReads.Place(file: file.index, offset: range.lowerBound), of: source, size: range.count, by: delivery, load)
     }
   }
 

@@ -13,6 +13,10 @@ final class RangeReader: Sendable {
   private static let slowestBytesPerSecond = 64 * 1024
   private static let leastTimeout = Duration.seconds(60)
 
+  /// Bytes of a range, read by what is given or by another delivery.
+  typealias Sharing = @Sendable (
+    Range<Int64>, @escaping @Sendable () async throws(DeliveryFailure) -> ByteBuffer
+  ) async throws(DeliveryFailure) -> ByteBuffer
   typealias MakeGrant = @Sendable () async throws(DeliveryFailure) -> ReadGrant
 
   /// "bucket/key", as errors name it.
@@ -22,6 +26,7 @@ final class RangeReader: Sendable {
   private let http: HTTPClient
   private let threads: WorkThreads
   private let buffers: BufferPool
+  private let sharing: Sharing?
   private let grants: GrantKeeper
   /// Of an object read in pieces, once a grant has told what the storage states of it.
   private let checksum = Mutex<SourceChecksum?>(nil)
@@ -30,10 +35,12 @@ final class RangeReader: Sendable {
   ///   - etag: of the version to read.
   ///   - buffers: where what is read has its memory from, and goes back to.
   ///   - now: milliseconds since 1970.
+  ///   - sharing: with deliveries to other servers; nil: none.
   init(
     subject: String, size: Int64, etag: String, http: HTTPClient, threads: WorkThreads,
-    buffers: BufferPool, now: @escaping @Sendable () -> Int64, grant: @escaping MakeGrant
+    buffers: BufferPool, now: @escaping @Sendable () -> Int64, sharing: Sharing? = nil, grant: @escaping MakeGrant
   ) {
+    self.sharing = sharing
     self.subject = subject
     self.size = size
     self.etag = EntityTag.quoted(etag)
@@ -95,6 +102,18 @@ final class RangeReader: Sendable {
     guard !grant.url.isEmpty else {
       return try await threads.run { [subject, buffers] in LocalFile.read(range, of: grant, subject: subject, buffers) }.get()
     }
+    let bytes =
+      if let sharing {
+        try await sharing(range) { () async throws(DeliveryFailure) in try await self.fetch(range, by: grant) }
+      } else {
+        try await fetch(range, by: grant)
+      }
+    if !isWhole(range) { await note(bytes, of: range) }
+    return bytes
+  }
+
+  /// A whole object is compared with what the storage states of it.
+  private func fetch(_ range: Range<Int64>, by grant: ReadGrant) async throws(DeliveryFailure) -> ByteBuffer {
     let count = Int(range.upperBound - range.lowerBound)
     var headers = grant.headers.map { (name: $0.name, value: $0.value) }
     // Only with the whole object do servers send what they state of its bytes.
@@ -113,7 +132,7 @@ final class RangeReader: Sendable {
       throw DeliveryFailure(error, subject: subject)
     }
     try check(response, range, grant)
-    if isWhole(range) { try await compare(response, grant) } else { await note(response.body, of: range) }
+    if isWhole(range) { try await compare(response, grant) }
     return response.body
   }
 

@@ -14,8 +14,6 @@ struct TransferCommand: AsyncParsableCommand {
     commandName: "ferry-transfer",
     abstract: "Delivers files from object storage to customers' servers, durably, and proves it.")
 
-  /// Deliveries under way at once; the rest waits, the most urgent first.
-  static let maxRunning = 32
   /// Connections to one storage endpoint; chunks in flight of several deliveries share them.
   static let maxPerHost = 64
 
@@ -24,6 +22,9 @@ struct TransferCommand: AsyncParsableCommand {
 
   @Option(help: "How long a source or destination in trouble is tried again, for each chunk, before it is given up.")
   var retryBudgetSeconds = 60
+
+  @Option(help: "Deliveries under way at once; the rest waits, the most urgent first.")
+  var maxDeliveries = 32
 
   @Option(help: "PEM file of the certificate authorities to trust for https endpoints, in place of the system's.")
   var caFile: String?
@@ -38,6 +39,9 @@ struct TransferCommand: AsyncParsableCommand {
     for folder in folderRoot where !folder.hasPrefix("/") {
       throw ValidationError("--folder-root is \(folder). Give the whole path, from / on.")
     }
+    guard (1...1000).contains(maxDeliveries) else {
+      throw ValidationError("--max-deliveries is \(maxDeliveries). Set it to 1 up to 1000.")
+    }
     guard (0...86_400).contains(retryBudgetSeconds) else {
       throw ValidationError("--retry-budget-seconds is \(retryBudgetSeconds). Set it to 0 up to 86400.")
     }
@@ -50,7 +54,7 @@ struct TransferCommand: AsyncParsableCommand {
   func run() async throws {
     // It can only refuse what it does not know; then memory is kept as usual.
     _ = mallopt(M_MMAP_THRESHOLD, Self.mappedBytes)
-    let (seconds, caFile) = (retryBudgetSeconds, caFile)
+    let (seconds, maxDeliveries, caFile) = (retryBudgetSeconds, maxDeliveries, caFile)
     let prices = try PriceList.load(priceList)
     let folderRoots = try folderRoot.map { folder in
       try RemotePath(.root, parts: folder.split(separator: "/").map(String.init))
@@ -59,13 +63,13 @@ struct TransferCommand: AsyncParsableCommand {
       name: "transfer", options: options, peers: peers, files: [FerryFiles.common, FerryFiles.transfer]
     ) { environment in
       try await Self.build(
-        environment, persist: Persistence(budgetSeconds: seconds), caFile: caFile, prices: prices,
-        folderRoots: folderRoots)
+        environment, persist: Persistence(budgetSeconds: seconds), maxDeliveries: maxDeliveries, caFile: caFile,
+        prices: prices, folderRoots: folderRoots)
     }
   }
 
   private static func build(
-    _ environment: ServiceEnvironment, persist: Persistence, caFile: String?, prices: PriceList,
+    _ environment: ServiceEnvironment, persist: Persistence, maxDeliveries: Int, caFile: String?, prices: PriceList,
     folderRoots: [RemotePath]
   ) async throws -> Router {
     var configuration = HTTPClientConfiguration()
@@ -94,9 +98,10 @@ struct TransferCommand: AsyncParsableCommand {
     // The instance's name is the same after a restart, so that it takes its own runs up at once.
     let engine = WorkflowEngine(
       store: store, instance: "transfer",
-      options: WorkflowEngine.Options(maximumRunning: maxRunning, namespace: JournalKeys.namespace)
+      options: WorkflowEngine.Options(maximumRunning: maxDeliveries, namespace: JournalKeys.namespace)
     ) { event in
       switch event {
+      case .started, .finished: hub.publishWaiting()
       case .scanFailed, .postponed: logger.warning("workflow", metadata: ["event": "\(event)"])
       default: logger.debug("workflow", metadata: ["event": "\(event)"])
       }

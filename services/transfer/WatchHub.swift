@@ -52,6 +52,14 @@ final class WatchHub: Sendable {
     for watcher in watchers { watcher.yield(Signal(sequence: newest)) }
   }
 
+  /// To those who watch what is not under way here: what it waits for may be another now.
+  func publishWaiting() {
+    let watchers = state.withLock { state in
+      state.watchers.filter { state.live[$0.key] == nil }.flatMap { $0.value.values }
+    }
+    for watcher in watchers { watcher.yield(Signal(sequence: 0)) }
+  }
+
   /// Ends all watches: the service stops. Whoever watches comes back with the last sequence they saw.
   func close() {
     let watchers = state.withLock { state in

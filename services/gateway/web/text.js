@@ -170,6 +170,7 @@ export const text = {
     file: "File", size: "Size", state: "State", cancel: "Cancel delivery",
     cancelSure: "Cancel this delivery? What was sent but not proven is removed.",
     keep: "Keep it running", cancelled: "The delivery is being cancelled.",
+    waits: (why) => `It waits for ${why}.`,
     pause: "Pause", pausing: "The delivery is being paused.", resume: "Resume", resumed: "The delivery goes on.",
     isPaused: "What is proven stays where it is and is not sent again.",
     retry: "Retry", retryHint: "Goes on where it stopped: what is proven is not sent again.",

@@ -181,10 +181,12 @@ export function deliveryPage(root, { id, leaveSession }) {
 
   function showActions(delivery) {
     const paused = delivery.status === "DELIVERY_STATUS_PAUSED";
-    const stamp = isOver(delivery) ? "" : paused ? `paused ${delivery.waitingFor}` : "under way";
+    const waits = paused ? "" : delivery.waitingFor;
+    const stamp = isOver(delivery) ? "" : paused ? `paused ${delivery.waitingFor}` : `under way ${waits}`;
     if (stamp === bars.actionsFor) return;  // so that a button that is being pressed stays
     bars.actionsFor = stamp;
     fill(bars.actions, !stamp ? null : [paused ? pausedPart(delivery) : null,
+      waits ? h("div", { class: "note gap", role: "status" }, text.delivery.waits(waits)) : null,
       h("div", { class: "row gap" }, paused ? null : steer("pause", text.delivery.pause, text.delivery.pausing),
         cancelPart())]);
   }
