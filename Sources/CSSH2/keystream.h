@@ -88,24 +88,56 @@ static inline unsigned ferry_keystream_ended(unsigned more) {
   return more ? __atomic_add_fetch(&ended, more, __ATOMIC_RELEASE) : __atomic_load_n(&ended, __ATOMIC_ACQUIRE);
 }
 
-static inline int ferry_keystream_cipher(
+// What a thread used last: a packet is some two thousand calls for one context, whose stream is looked up once.
+struct ferry_keystream_last {
+  EVP_CIPHER_CTX *context;
+  struct ferry_keystream *stream;
+  unsigned ended;
+};
+
+static inline struct ferry_keystream_last *ferry_keystream_last_used(void) {
+  // Where it is is known when the program is loaded: asking for it would be a call, and cost all registers.
+  static _Thread_local struct ferry_keystream_last last __attribute__((tls_model("initial-exec")));
+  return &last;
+}
+
+// The first call for a context, the end of a page, and whatever isn't libssh2's counter mode.
+__attribute__((noinline)) static int ferry_keystream_cipher_slowly(
     EVP_CIPHER_CTX *context, unsigned char *out, const unsigned char *in, unsigned int length) {
-  // A packet is some two thousand calls for one context: its stream is looked up once.
-  static _Thread_local EVP_CIPHER_CTX *last;
-  static _Thread_local struct ferry_keystream *last_stream;
-  static _Thread_local unsigned last_ended;
+  struct ferry_keystream_last *last = ferry_keystream_last_used();
   struct ferry_keystream *stream = NULL;
-  if (context == last && last_ended == ferry_keystream_ended(0)) {
-    stream = last_stream;
+  if (context == last->context && last->ended == ferry_keystream_ended(0)) {
+    stream = last->stream;
   } else {
-    last_ended = ferry_keystream_ended(0);
+    last->ended = ferry_keystream_ended(0);
     stream = ferry_keystream_of(context);
     if (!stream && in && out) stream = ferry_keystream_begin(context, length);
-    last = stream ? context : NULL;
-    last_stream = stream;
+    last->context = stream ? context : NULL;
+    last->stream = stream;
   }
   if (!stream || !in || !out) return ferry_libcrypto_cipher()(context, out, in, length);
   return ferry_keystream_apply(stream, context, out, in, length);
+}
+
+// One block after another from the page is nearly every call, and nothing but this.
+static inline int ferry_keystream_cipher(
+    EVP_CIPHER_CTX *context, unsigned char *out, const unsigned char *in, unsigned int length) {
+  struct ferry_keystream_last *last = ferry_keystream_last_used();
+  if (__builtin_expect(
+          context && context == last->context && length == FERRY_KEYSTREAM_BLOCK && in && out &&
+              last->ended == ferry_keystream_ended(0) &&
+              last->stream->position <= FERRY_KEYSTREAM_PAGE - FERRY_KEYSTREAM_BLOCK, 1)) {
+    struct ferry_keystream *stream = last->stream;
+    uint64_t text[2], stencil[2];
+    memcpy(text, in, sizeof text);
+    memcpy(stencil, stream->page + stream->position, sizeof stencil);
+    text[0] ^= stencil[0];
+    text[1] ^= stencil[1];
+    memcpy(out, text, sizeof text);
+    stream->position += FERRY_KEYSTREAM_BLOCK;
+    return (int)FERRY_KEYSTREAM_BLOCK;
+  }
+  return ferry_keystream_cipher_slowly(context, out, in, length);
 }
 
 // Before the context itself is freed.

@@ -15,7 +15,7 @@ public final class SFTPDestination: Destination {
   public init(_ settings: DestinationSettings, remoteHash: RemoteHashPolicy = .never) {
     self.settings = settings
     pool = SFTPPool(settings)
-    hashing = remoteHash == .whereOffered ? SFTPRemoteHash(pool) : nil
+    hashing = remoteHash == .whereOffered ? SFTPRemoteHash(pool, login: settings.address.user) : nil
   }
 
   public var address: DestinationAddress { settings.address }

@@ -3,6 +3,7 @@
 // believed: the bytes are read back instead.
 import Crypto
 import NIOCore
+import Synchronization
 import Transport
 
 public enum RemoteHashPolicy: Sendable, Equatable {
@@ -34,14 +35,22 @@ actor SFTPRemoteHash {
   }
 
   private let pool: SFTPPool
+  private let login: String
   private var search: Task<Programs?, Never>?
 
-  init(_ pool: SFTPPool) { self.pool = pool }
+  /// - Parameter login: the user's name; what a command may do depends on it.
+  init(_ pool: SFTPPool, login: String) { (self.pool, self.login) = (pool, login) }
 
   /// What the server has; nil if it has nothing or allows nothing.
   func programs() async -> Programs? {
     if let search { return await search.value }
-    let task = Task { [pool] in await Self.find(on: pool) }
+    let task = Task { [pool, login] () -> Programs? in
+      let server = await pool.server.map { "\(login)@\($0.hostKey.fingerprint)" }
+      if let server, let known = RememberedPrograms.shared.recall(server) { return known }
+      let found = await Self.find(on: pool)
+      if let server, let found { RememberedPrograms.shared.keep(found, of: server) }
+      return found
+    }
     search = task
     return await task.value
   }
@@ -141,6 +150,32 @@ actor SFTPRemoteHash {
   }
 
   static func patience(_ bytes: Int) -> Duration { patience + .seconds(Int64(bytes) / slowest) }
+}
+
+/// What servers were found to have, for a while: to ask costs each delivery a tenth of a second. A program that is gone meanwhile
+/// is found out when it answers nothing.
+private final class RememberedPrograms: Sendable {
+  static let shared = RememberedPrograms()
+  private static let lifetime = Duration.seconds(600)
+  private static let most = 256
+
+  private let known = Mutex<[String: (programs: SFTPRemoteHash.Programs, end: ContinuousClock.Instant)]>([:])
+
+  /// - Parameter server: its host key's fingerprint, and the user.
+  func recall(_ server: String) -> SFTPRemoteHash.Programs? {
+    known.withLock { known in
+      guard let found = known[server], found.end > .now else { return nil }
+      return found.programs
+    }
+  }
+
+  func keep(_ programs: SFTPRemoteHash.Programs, of server: String) {
+    known.withLock { known in
+      if known.count >= Self.most { known = known.filter { $0.value.end > .now } }
+      if known.count >= Self.most { known.removeAll() }
+      known[server] = (programs, .now + Self.lifetime)
+    }
+  }
 }
 
 extension SFTPReader {

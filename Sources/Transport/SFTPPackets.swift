@@ -34,8 +34,8 @@ enum SFTPPacket {
   static let maxLength = 512 << 10
   /// What every server takes in one read or write (section 3 of the draft); more where limits@openssh.com allows it.
   static let plainPiece = 32 << 10
-  /// The most that is put into one read or write: OpenSSH's own limit.
-  static let maxPiece = 64 << 10
+  /// The most that is put into one read or write, as each costs both ends something of its own: OpenSSH takes 255 KiB.
+  static let maxPiece = 192 << 10
 }
 
 /// An answer to a request, without its length and number.
