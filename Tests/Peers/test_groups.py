@@ -68,10 +68,12 @@ def assert_all_there(courier, delivery, folder, bodies):
     assert len(receipt.files) == len(bodies) and all(file.path.startswith(str(folder)) for file in receipt.files)
 
 
-def test_three_servers_get_the_files_and_the_source_is_read_once(courier, sshd, inbox, bucket, counted):
+@pytest.mark.parametrize("compression", [api.COMPRESSION_NONE, api.COMPRESSION_AUTOMATIC])
+def test_three_servers_get_the_files_and_the_source_is_read_once(courier, sshd, inbox, bucket, counted, compression):
+    """What looks at a sample of each file first reads no more than that sample besides."""
     (name, bodies), (connection, way) = bucket, counted
     places = folders(inbox, 3)
-    started = start(courier, sshd, [(place, None) for place in places], name, connection)
+    started = start(courier, sshd, [(place, None) for place in places], name, connection, compression=compression)
     assert len({one.user_ticket for one in started.deliveries}) == 3, "each has tickets of its own"
     assert len({one.group_id for one in started.deliveries}) == 1 and started.deliveries[0].group_id
     done = [courier.wait(one.id) for one in started.deliveries]

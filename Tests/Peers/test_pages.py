@@ -477,6 +477,46 @@ def test_the_forms_options_are_what_is_delivered(page, courier, sshd, inbox):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", [WAYS[0], WAYS[2]], ids=str, indirect=True)
+def test_the_same_files_go_to_several_servers(page, courier, sshd, inbox):
+    """A saved destination is chosen beside the server that is spelled out: two pairs of tickets, and each delivery leads to the
+    other."""
+    hand = Hand(page, page.way.by_keyboard)
+    first, second = inbox / "first", inbox / "second"
+    first.mkdir()
+    second.mkdir()
+    partner = f"partner-{uuid.uuid4().hex[:6]}"
+    courier.save_destination(partner, sshd.url(second) + "/")
+    sign_in(page, hand)
+    name = min(name for name in samples.small() if re.fullmatch(r"\w+\.csv|plain.*", name, re.ASCII))
+    key = samples.SMALL_PREFIX + name
+    fill_in(page, hand, ("default", "samples", key), sshd, sshd.port, first)
+    hand.press(page.locator("summary", has_text="The same files also to"))
+    box = page.get_by_label(re.compile(rf"^{partner} "))
+    if page.way.by_keyboard:
+        hand.reach(box)
+        page.keyboard.press("Space")
+    else:
+        box.check()
+    page.reload()
+    expect(box).to_be_checked()
+    type_secret(page, hand, sshd)
+    hand.press(page.get_by_role("button", name="Go on to confirm"))
+    expect(page.get_by_text(sshd.url(second) + "/")).to_be_visible()
+    look(page, "5-confirm-several")
+    hand.press(page.get_by_role("button", name="Confirm and open the tickets"))
+    expect(page.get_by_text(re.compile("^REQ"))).to_have_count(2)
+    look(page, "6-tickets-several")
+    hand.press(page.get_by_role("button", name="Go on to the delivery"))
+    expect(page.get_by_role("link", name="Download signed proof")).to_be_visible(timeout=60_000)
+    look(page, "7-together")
+    hand.press(page.get_by_role("link", name=sshd.url(second), exact=False).last)
+    expect(page.get_by_role("link", name="Download signed proof")).to_be_visible(timeout=60_000)
+    for folder in (first, second):
+        assert [file.read_bytes() for file in folder.iterdir()] == [samples.small()[name]]
+
+
+@pytest.mark.slow
 def test_the_whole_journey(page, courier, sshd, slow_way, inbox, source):
     slow_way.bytes_per_second = 4 << 20
     hand = Hand(page, page.way.by_keyboard)

@@ -93,6 +93,14 @@ import Testing
     #expect(loads.withLock { $0 } == 6)
   }
 
+  @Test("another length at the same place is read for itself")
+  func lengths() async throws {
+    let (first, second) = (shared.join("g", "a"), shared.join("g", "b"))
+    try await read(first, 0..<3, by: "a", size: 16)
+    try await read(second, 0..<3, by: "b", size: 32)
+    #expect(loads.withLock { $0 } == 6)
+  }
+
   @Test("a read that fails is the reader's alone: who waited reads for itself")
   func failure() async throws {
     let (first, second) = (shared.join("g", "a"), shared.join("g", "b"))

@@ -157,8 +157,9 @@ class SeaweedFS(Program):
         data.mkdir(exist_ok=True)
         names = ["s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
                  "filer.port", "filer.port.grpc"]
+        # A bucket is a collection, and takes several volumes of its own at its first object.
         self.launch([
-            weed, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", "-volume.max=50",
+            weed, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", "-volume.max=400",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0",
             f"-s3.config={config}", f"-s3.localSocket={self.directory}/s3.sock",
             f"-filer.localSocket={self.directory}/filer.sock",

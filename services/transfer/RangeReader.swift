@@ -52,21 +52,25 @@ final class RangeReader: Sendable {
 
   /// The bytes of the range, all of them.
   func read(_ range: Range<Int64>) async throws(DeliveryFailure) -> ByteBuffer {
+    try await read(range, sharing)
+  }
+
+  private func read(_ range: Range<Int64>, _ sharing: Sharing?) async throws(DeliveryFailure) -> ByteBuffer {
     let grant = try await granted()
-    do throws(DeliveryFailure) { return try await read(range, by: grant) } catch {
+    do throws(DeliveryFailure) { return try await read(range, by: grant, sharing) } catch {
       // The right may have ended early: a clock that is off, a key that was replaced. A new one tells.
       guard error.problem.code == "ACCESS_DENIED" || error.problem.code == "WRONG_KEY", grant.path.isEmpty else {
         throw error
       }
       await grants.drop(grant)
-      return try await read(range, by: try await granted())
+      return try await read(range, by: try await granted(), sharing)
     }
   }
 
-  /// A range that is looked at before the object is read: it doesn't count as read.
+  /// A range that is looked at before the object is read: it doesn't count as read, and is shared with nobody.
   func sample(_ range: Range<Int64>) async throws(DeliveryFailure) -> ByteBuffer {
     let earlier = checksum.withLock { $0 }
-    let bytes = try await read(range)
+    let bytes = try await read(range, nil)
     checksum.withLock { $0 = earlier }
     return bytes
   }
@@ -98,7 +102,9 @@ final class RangeReader: Sendable {
     return grant
   }
 
-  private func read(_ range: Range<Int64>, by grant: ReadGrant) async throws(DeliveryFailure) -> ByteBuffer {
+  private func read(
+    _ range: Range<Int64>, by grant: ReadGrant, _ sharing: Sharing?
+  ) async throws(DeliveryFailure) -> ByteBuffer {
     guard !grant.url.isEmpty else {
       return try await threads.run { [subject, buffers] in LocalFile.read(range, of: grant, subject: subject, buffers) }.get()
     }

@@ -35,7 +35,7 @@ final class GroupReads: Sendable {
   static let maxBytes = 32 << 20
   /// Nothing was taken for that long, and there is no room: who is waited for is left behind.
   static let patience = Duration.seconds(1)
-  /// Places that are known to have been asked for; whoever is asked about an earlier one has been there.
+  /// Places that are known to have been served to one; whoever is asked about an earlier one has been there.
   static let memory = 64
 
   typealias Load = @Sendable () async throws(DeliveryFailure) -> ByteBuffer
@@ -139,14 +139,8 @@ final class GroupReads: Sendable {
   func read(
     _ place: Place, of source: String, size: Int, by member: String, _ load: Load
   ) async throws(DeliveryFailure) -> ByteBuffer {
-    var isFirst = true
     while true {
-      let step = state.withLock { state in
-        if isFirst { Self.come(to: place, member, &state) }
-        return Self.step(place, source, size, member, &state)
-      }
-      isFirst = false
-      switch step {
+      switch state.withLock({ Self.step(place, source, size, member, &$0) }) {
       case .take(let bytes):
         change { Self.take(place, member, &$0) }
         return bytes
@@ -173,16 +167,24 @@ final class GroupReads: Sendable {
     }
   }
 
-  private static func come(to place: Place, _ member: String, _ state: inout State) {
-    if place >= state.front { state.members[member]?.isBehind = false }
-    state.members[member]?.ask(place)
-  }
-
+  /// Whoever has to wait comes once more, and still counts as one that wants what is there.
   private static func step(
     _ place: Place, _ source: String, _ size: Int, _ member: String, _ state: inout State
   ) -> Step {
+    if place >= state.front { state.members[member]?.isBehind = false }
+    let step = choose(place, source, size, member, &state)
+    switch step {
+    case .take, .load, .alone: state.members[member]?.ask(place)
+    case .wait, .full: break
+    }
+    return step
+  }
+
+  private static func choose(
+    _ place: Place, _ source: String, _ size: Int, _ member: String, _ state: inout State
+  ) -> Step {
     if let piece = state.pieces[place] {
-      guard piece.source == source, piece.wanted.contains(member) else { return .alone }
+      guard piece.source == source, piece.size == size, piece.wanted.contains(member) else { return .alone }
       return piece.bytes.map { .take($0) } ?? .wait(piece.loaded)
     }
     let others = state.members.filter { $0.key != member && $0.value.wants(place) }

@@ -31,6 +31,7 @@ export function confirmPage(root, { go }) {
   fill(root, heading(words.title, words.lead(words.clouds[order.provider] ?? words.other)),
     h("section", { class: "card" }, h("h2", {}, words.where), facts([
       [text.delivery.destination, order.where.url || order.where.name], [words.folder, request.path],
+      [words.also, order.also.map((one) => one.url).join(", ")],
       [text.delivery.key, order.where.key ? h("code", {}, order.where.key) : null]])),
     h("section", { class: "card" }, h("h2", {}, words.what), facts([
       [text.delivery.source, `${request.source.connection} / ${request.source.bucket}`],
@@ -44,8 +45,12 @@ export function confirmPage(root, { go }) {
   async function confirm() {
     try {
       // Confirmed twice after a lost answer, it is still one delivery.
-      const delivery = await post("deliveries", order.body, { headers: { "Idempotency-Key": order.key } });
-      sessionStorage.setItem(openedKey, JSON.stringify({ id: delivery.id, at: Date.now(), provider: order.provider }));
+      const headers = { "Idempotency-Key": order.key };
+      const deliveries = order.also.length ? (await post("deliveries/group", groupOf(order), { headers })).deliveries
+        : [await post("deliveries", order.body, { headers })];
+      const [delivery] = deliveries;
+      sessionStorage.setItem(openedKey, JSON.stringify({ id: delivery.id, ids: deliveries.map((one) => one.id), at: Date.now(),
+        provider: order.provider }));
       forgetDraft();
       // The way back from here leads to the form, not to a confirmation of what is confirmed.
       location.replace(`#/deliveries/${part(delivery.id)}/opened`);
@@ -53,6 +58,13 @@ export function confirmPage(root, { go }) {
   }
 
   return colour(order.provider);
+}
+
+/** The request of a group: the first place to go to, and the saved ones beside it. */
+function groupOf({ body, also }) {
+  const { destination, path, ...request } = body.request;
+  return { request, targets: [{ destination, path, credentials: body.credentials },
+    ...also.map((one) => ({ destination: { name: one.name } }))] };
 }
 
 export function openedPage(root, { id, go }) {
@@ -71,11 +83,16 @@ export function openedPage(root, { id, go }) {
   async function look() {
     timer = null;
     try {
-      const { user, audit } = (await get(`deliveries/${part(id)}`)).tickets ?? {};
-      if (user?.number && audit?.number) {
-        fill(cards, card(text.delivery.userTicket, user), card(text.delivery.auditTicket, audit));
-        return announce([user.number, audit.number].join(", "));
+      const journeys = await Promise.all((kept.ids ?? [id]).map((one) => get(`deliveries/${part(one)}`)));
+      if (journeys.every(({ tickets }) => tickets?.user?.number && tickets.audit?.number)) {
+        fill(cards, journeys.flatMap(({ delivery, tickets: { user, audit } }) => [
+          journeys.length > 1 ? h("h2", { class: "wide" }, text.delivery.to(delivery.destination)) : null,
+          card(text.delivery.userTicket, user), card(text.delivery.auditTicket, audit)]));
+        return announce(journeys.flatMap(({ tickets: { user, audit } }) => [user.number, audit.number]).join(", "));
       }
+      // One that waits for a free place has no tickets yet.
+      if (journeys.some(({ delivery }) => delivery.waitingFor)) fill(cards, h("p", { class: "soft" },
+        text.delivery.waits(journeys.find(({ delivery }) => delivery.waitingFor).delivery.waitingFor)));
       fill(message);
     } catch (error) { fill(message, errorBox(error)); }
     timer = setTimeout(look, ticketsEvery);

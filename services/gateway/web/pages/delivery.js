@@ -16,7 +16,7 @@ const logLimit = 200;
 const filesPage = 100;
 const speedWindow = 8000;  // milliseconds that the shown speed is the mean of
 const states = Object.keys(text.states);
-const inBytes = ["DOWNLOAD", "TRANSFER", "VERIFY"];
+const inBytes = ["DOWNLOAD", "COMPRESS", "TRANSFER", "VERIFY"];
 
 const leavingSeconds = 10;
 
@@ -243,6 +243,7 @@ export function deliveryPage(root, { id, leaveSession }) {
       [text.delivery.priority, text.start.priorities[enumWord("PRIORITY_", request.priority)]],
       [text.delivery.started, time(delivery.startedAt ?? delivery.createdAt)],
         [text.delivery.finished, time(delivery.finishedAt)],
+      [text.delivery.together, delivery.groupId ? togetherWith(delivery) : null],
       [text.delivery.id, h("code", {}, delivery.id)],
     ]), request.description ? h("p", { class: "prose gap" }, request.description) : null));
   }
@@ -252,6 +253,16 @@ export function deliveryPage(root, { id, leaveSession }) {
     live?.close();
     leaving?.stop();
   };
+}
+
+/** Links to the others that were started with it. */
+function togetherWith(delivery) {
+  const slot = h("span", {}, text.loading);
+  get(query("deliveries", { groupId: delivery.groupId })).then(({ deliveries = [] }) => {
+    fill(slot, deliveries.filter((one) => one.id !== delivery.id).map((one) => h("div", {},
+      h("a", { href: `#/deliveries/${part(one.id)}` }, one.destination), " ", statusTag(one.status))));
+  }, (error) => fill(slot, error.message));
+  return slot;
 }
 
 function ticketCards(delivery, tickets) {

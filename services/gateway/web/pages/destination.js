@@ -38,6 +38,8 @@ export function destinationPart(draft = {}, credentials = null, { isNew = false,
   const hostKey = h("input", { ...plain, placeholder: "SHA256:…", value: draft.hostKey ?? "" });
   const secrets = credentialFields(draft.secret, credentials);
   const result = h("div", { "aria-live": "polite" });
+  const alsoSlot = h("div", {});
+  const also = new Set(draft.also ?? []);  // names of saved ones
   const kindSlot = h("div", {});
   const savedPart = h("div", { class: "gap grid" }, field(words.saved, choice),
     field(words.path, path, { hint: words.pathHint }));
@@ -58,7 +60,8 @@ export function destinationPart(draft = {}, credentials = null, { isNew = false,
     result.replaceChildren();
   });
   const element = h("fieldset", { class: "card" }, h("legend", {}, title), kindSlot, savedPart, ownPart,
-    h("div", { class: "row gap" }, button(words.test, test)), result);
+    h("div", { class: "row gap" }, button(words.test, test)), result, alsoSlot);
+  choice.addEventListener("change", showAlso);
   keyField.hidden = chosen === "ftp";
   plainNote.hidden = chosen !== "ftp";
   setKind(kind);
@@ -71,11 +74,30 @@ export function destinationPart(draft = {}, credentials = null, { isNew = false,
         saved.map((one) => h("option", { value: one.name }, `${one.name} (${one.url})`)));
       if (draft.name) choice.value = draft.name;
       if (saved.length === 0 && kind === "saved") setKind("own");
+      showAlso();
     } catch (error) { fill(result, errorBox(error, { again: load })); }
   }
 
+  /** The other saved ones, which the same files may go to as well. */
+  function showAlso() {
+    if (isNew) return;
+    const others = saved.filter((one) => kind !== "saved" || one.name !== choice.value);
+    const box = (one) => {
+      const check = h("input", { type: "checkbox", checked: also.has(one.name) });
+      check.addEventListener("change", () => { if (check.checked) also.add(one.name); else also.delete(one.name); });
+      return h("label", {}, check, `${one.name} (${one.url})`);
+    };
+    fill(alsoSlot, others.length ? h("details", { class: "gap", open: others.some((one) => also.has(one.name)) },
+      h("summary", {}, words.also), h("p", { class: "small soft" }, words.alsoHint),
+      h("div", { class: "checks" }, others.map(box))) : null);
+  }
+
+  /** Those that are chosen beside the first. */
+  const alsoChosen = () => saved.filter((one) => also.has(one.name) && (kind !== "saved" || one.name !== choice.value));
+
   function setKind(value) {
     kind = value;
+    showAlso();
     savedPart.hidden = kind !== "saved";
     ownPart.hidden = kind !== "own";
     if (!isNew) fill(kindSlot, choices(words.kind, [["saved", words.saved], ["own", words.spelled]], kind, (picked) => {
@@ -151,8 +173,9 @@ export function destinationPart(draft = {}, credentials = null, { isNew = false,
   }
 
   const kept = () => ({ kind, name: choice.value, path: path.value, protocol: protocol.value, host: host.value,
-    port: port.value, user: user.value, directory: directory.value, hostKey: hostKey.value, secret: secrets.kind() });
+    port: port.value, user: user.value, directory: directory.value, hostKey: hostKey.value, secret: secrets.kind(),
+    also: [...also] });
 
-  return { element, lacking, destination, shown, draft: kept, credentials: () => kind === "own" ? secrets.value() : null,
+  return { element, lacking, destination, shown, also: alsoChosen, draft: kept, credentials: () => kind === "own" ? secrets.value() : null,
     path: () => kind === "saved" ? path.value.trim() : "" };
 }

@@ -186,12 +186,13 @@ export function startPage(root, { params: asked, go }) {
     if (!complete()) return;
     const request = body();
     // The same request keeps its key, so that pressing again after a lost answer does not start a second delivery.
-    const stamp = JSON.stringify(request);
+    const stamp = JSON.stringify([request, target.also()]);
     if (stamp !== keyFor) key = idempotencyKey();
     keyFor = stamp;
     localStorage.setItem(groupKey, group.value.trim());
     keepDraft();
-    keepOrder({ body: request, key, provider: providers[state.connection] ?? "", where: target.shown() });
+    keepOrder({ body: request, key, provider: providers[state.connection] ?? "", where: target.shown(),
+      also: target.also() });
     go("#/new/confirm");
   }
 }
