@@ -85,9 +85,10 @@ export function openedPage(root, { id, go }) {
     try {
       const journeys = await Promise.all((kept.ids ?? [id]).map((one) => get(`deliveries/${part(one)}`)));
       if (journeys.every(({ tickets }) => tickets?.user?.number && tickets.audit?.number)) {
-        fill(cards, journeys.flatMap(({ delivery, tickets: { user, audit } }) => [
-          journeys.length > 1 ? h("h2", { class: "wide" }, text.delivery.to(delivery.destination)) : null,
-          card(text.delivery.userTicket, user), card(text.delivery.auditTicket, audit)]));
+        const pair = ({ user, audit }) => [card(text.delivery.userTicket, user), card(text.delivery.auditTicket, audit)];
+        fill(cards, journeys.length === 1 ? pair(journeys[0].tickets) : journeys.map(({ delivery, tickets }) =>
+          h("div", { class: "wide" }, h("h2", {}, text.delivery.to(delivery.destination)),
+            h("div", { class: "tickets" }, pair(tickets)))));
         return announce(journeys.flatMap(({ tickets: { user, audit } }) => [user.number, audit.number]).join(", "));
       }
       // One that waits for a free place has no tickets yet.
