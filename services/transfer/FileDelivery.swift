@@ -102,7 +102,7 @@ actor FileDelivery {
     // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
     let isWhole = !chunks.values.contains(where: \.written)
     // The server learns it when all bytes are there.
-    if isWhole, count > 1, tools.hashesRemotely { serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0)) }
+    if isWhole, count > 1, tools.hashesRemotely, tools.options.proof != .size { serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0)) }
     sentHash = OrderedHash(tools.threads, isWanted: (count > 1 || isNotReadBack) && isWhole, gmac: serverCode)
     guard count > 1, !isNotReadBack else {
       try await send(to: remote)
@@ -127,10 +127,7 @@ actor FileDelivery {
 
   private func send(to remote: any RemoteFile) async throws {
     let missing = (0..<count).filter { chunks[$0]?.written != true }
-    for index in 0..<count where chunks[index]?.written == true {
-      note(read: index, length(index), counted: true)
-      note(packed: index, length(index), counted: true)
-    }
+    for index in 0..<count where chunks[index]?.written == true { note(taken: index, counted: true) }
     if missing.count == 1 {
       try await tools.chunks.take()
       defer { tools.chunks.giveBack() }
@@ -332,8 +329,15 @@ actor FileDelivery {
     journal.progress.add(length, to: .download)
   }
 
-  /// As `note(read:)`, of the compressed.
-  func note(packed index: Int32, _ length: Int64, counted: Bool) {
+  /// Of a chunk that needs neither now.
+  func note(taken index: Int32, counted: Bool) {
+    note(read: index, length(index), counted: counted)
+    note(packed: index, length(index), counted: counted)
+  }
+
+  /// As `note(read:)`, of the compressed; a file that isn't compressed is counted as a whole, in `passPacked`.
+  private func note(packed index: Int32, _ length: Int64, counted: Bool) {
+    guard packer != nil else { return }
     guard isPacked.insert(index).inserted, !counted else { return }
     journal.progress.add(length, to: .compress)
   }

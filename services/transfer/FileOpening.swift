@@ -91,10 +91,7 @@ extension FileDelivery {
     if let failure = sourceFailure(expected.source) { throw failure }
     // An earlier run may have begun to send it. What can't be removed is looked for again when all is cleared up.
     if wasBegun { try? await removePart() }
-    for index in 0..<count {
-      note(read: index, length(index), counted: chunks[index]?.written == true)
-      note(packed: index, length(index), counted: chunks[index]?.written == true)
-    }
+    for index in 0..<count { note(taken: index, counted: chunks[index]?.written == true) }
     journal.progress.add(file.size, to: .transfer)
     journal.progress.add(file.size, to: .verify)
     hasPassedRead = true
@@ -154,10 +151,7 @@ extension FileDelivery {
     guard (0..<count).allSatisfy({ chunks[$0]?.written == true }), let expected = provenSHA256 else { return false }
     let digest = try await digest(of: path, ifSized: sizeThere)
     guard digest == expected else { return false }
-    for chunk in chunks.values {
-      note(read: chunk.index, chunk.length, counted: true)
-      note(packed: chunk.index, chunk.length, counted: true)
-    }
+    for chunk in chunks.values { note(taken: chunk.index, counted: true) }
     journal.progress.add(file.size, to: .verify)
     try await passRead()
     _ = journal.progress.pass(.transfer)
