@@ -105,6 +105,8 @@ public struct DestinationCapabilities: Sendable, Equatable {
   public var flushes: Bool
   /// Hashes that the server computes itself; empty: proof is by reading back.
   public var remoteHashes: [String]
+  /// `RemoteFile.code` may give one.
+  public var makesGMAC = false
   public var maxConnections: Int
 }
 

@@ -33,11 +33,11 @@ public final class SFTPDestination: Destination {
     let extensions = try await pool.withConnection { (connection) async throws(SFTPError) in
       try await connection.extensions()
     }
-    let hashes = await hashing?.programs() == nil ? [] : ["sha256"]
+    let programs = await hashing?.programs()
     return DestinationCapabilities(
       writesAtOffsets: true, atomicReplace: extensions[SFTPConnection.posixRename] != nil,
       tellsFreeSpace: extensions["statvfs@openssh.com"] != nil, flushes: extensions["fsync@openssh.com"] != nil,
-      remoteHashes: hashes, maxConnections: settings.maxConnections)
+      remoteHashes: programs == nil ? [] : ["sha256"], makesGMAC: programs?.hasGMAC ?? false, maxConnections: settings.maxConnections)
   }
 
   public func probe() async -> [ProbeStep] { await SFTPProbe(settings).run() }

@@ -100,7 +100,8 @@ final class Bench: Sendable {
           persist: persist, chunks: Slots(inFlight), buffers: BufferPool(most: inFlight),
           codes: ChunkCodes(key: Array(0..<16)), options: chosen,
           writesAtOffsets: try await server.capabilities().writesAtOffsets,
-          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty, protocolName: "memory",
+          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty,
+          makesGMAC: try await server.capabilities().makesGMAC, protocolName: "memory",
           claims: TargetClaims(), server: "memory")
         do {
           let files = try await DeliveryWork(tools: tools, sums: sums, atOnce: 1).run()

@@ -39,7 +39,7 @@ final class MemoryDestination: Destinations.Destination {
   func capabilities() async throws(DestinationError) -> DestinationCapabilities {
     DestinationCapabilities(
       writesAtOffsets: state.withLock { $0.writesAtOffsets }, atomicReplace: true, tellsFreeSpace: false, flushes: true,
-      remoteHashes: state.withLock { $0.hashes } ? ["SHA-256"] : [],
+      remoteHashes: state.withLock { $0.hashes } ? ["SHA-256"] : [], makesGMAC: state.withLock { $0.makesGMAC },
       maxConnections: 4)
   }
   func identity() async throws(DestinationError) -> ServerIdentity { ServerIdentity(fingerprint: "") }

@@ -23,6 +23,8 @@ struct DeliveryTools: Sendable {
   let writesAtOffsets: Bool
   /// The server is allowed to hash files itself, and can.
   let hashesRemotely: Bool
+  /// Then also by a GMAC.
+  var makesGMAC = false
   /// "sftp": whose code a failure at the destination carries.
   let protocolName: String
   let claims: TargetClaims

@@ -258,6 +258,7 @@ struct DeliveryWorkflow: Sendable {
       persist: persist, chunks: Slots(inFlight), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
       options: delivery.options,
       writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
+      makesGMAC: capabilities.makesGMAC,
       protocolName: choice.address.scheme, claims: claims, server: server,
       throttles: throttles)
     let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)

@@ -102,7 +102,9 @@ actor FileDelivery {
     // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
     let isWhole = !chunks.values.contains(where: \.written)
     // The server learns it when all bytes are there.
-    if isWhole, count > 1, tools.hashesRemotely, tools.options.proof != .size { serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0)) }
+    if isWhole, count > 1, tools.hashesRemotely, tools.makesGMAC, tools.options.proof != .size {
+      serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0))
+    }
     sentHash = OrderedHash(tools.threads, isWanted: (count > 1 || isNotReadBack) && isWhole, gmac: serverCode)
     guard count > 1, !isNotReadBack else {
       try await send(to: remote)
@@ -120,7 +122,9 @@ actor FileDelivery {
   func removePart() async throws {
     guard file.status != .waiting else { return }
     let destination = tools.destination
-    for name in try file.names(tools.options) { try await reaching { () throws(DestinationError) in try await destination.removePart(of: name) } }
+    for name in try file.names(tools.options) {
+      try await reaching { () throws(DestinationError) in try await destination.removePart(of: name) }
+    }
   }
 
   // MARK: Send
