@@ -64,7 +64,7 @@ export function deliveryPage(root, { id, leaveSession }) {
     fill(slots.missing, missingParts(journey.missing));
     showDelivery(journey.delivery, journey.tickets);
     showRequest(journey.delivery);
-    fill(slots.receipt, journey.receipt?.receipt ? receiptCard(path, journey.receipt.receipt) : null);
+    showReceipt(journey.receipt?.receipt);
     fill(slots.messages, journey.notifications?.length ? h("section", { class: "card" },
       h("h2", {}, text.delivery.messages),
       h("ul", { class: "list" }, journey.notifications.map((one) => notificationRow({ ...one, deliveryId: "" }))))
@@ -159,6 +159,14 @@ export function deliveryPage(root, { id, leaveSession }) {
         : "";
     if (words && words !== spoken) announce(words);
     spoken = words || spoken;
+  }
+
+  let receiptFor = "";
+  function showReceipt(receipt) {
+    const stamp = receipt ? JSON.stringify(receipt) : "";
+    if (stamp === receiptFor) return;  // so that what a check of it found stays
+    receiptFor = stamp;
+    fill(slots.receipt, receipt ? receiptCard(path, receipt) : null);
   }
 
   let troubleFor = "";
@@ -368,7 +376,8 @@ function filesCard(path) {
 /** Of the file as it lies there, and of the source where it was compressed on its way. */
 function hashes(file) {
   const hash = (words, value) => value ? h("span", { class: "hash" }, words, " ", value) : null;
-  return [hash("SHA-256", file.sha256), hash(text.delivery.sourceHash, file.sourceSha256)];
+  return [hash("SHA-256", file.sha256), hash(text.delivery.sourceHash, file.sourceSha256),
+    hash(text.delivery.serverHash, file.serverChecksum)];
 }
 
 function receiptCard(path, receipt) {
