@@ -43,9 +43,10 @@ public struct CompressedFile: Sendable {
 }
 
 /// The one of gzip (RFC 1952 section 8).
-enum CRC32 {
-  static func of(_ raw: UnsafeRawBufferPointer) -> UInt32 {
-    UInt32(truncatingIfNeeded: crc32(0, raw.assumingMemoryBound(to: UInt8.self).baseAddress, UInt32(raw.count)))
+public enum CRC32 {
+  /// - Parameter before: of what comes before, if something does.
+  public static func of(_ raw: UnsafeRawBufferPointer, after before: UInt32 = 0) -> UInt32 {
+    UInt32(truncatingIfNeeded: crc32(UInt(before), raw.assumingMemoryBound(to: UInt8.self).baseAddress, UInt32(raw.count)))
   }
 
   /// Of two texts one behind the other.

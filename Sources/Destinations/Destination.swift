@@ -43,9 +43,9 @@ public protocol RemoteFile: Sendable {
     whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest?
-  /// GMAC of the .part file's first `size` bytes, which are all it has, computed by the server itself; nil where it can't, or
-  /// where that would be no faster than reading back. The server learns the key.
-  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]?
+  /// Of the .part file's first `size` bytes, which are all it has, as the server itself computes it; nil where it can't, or
+  /// where that would be no faster than reading back. The server learns a GMAC's key.
+  func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]?
   /// Gives the .part file these, once all its bytes are there. `unsupported` where the server can't do some of it, after the
   /// rest is done.
   func set(_ attributes: FileAttributes) async throws(DestinationError)
@@ -59,7 +59,7 @@ public protocol RemoteFile: Sendable {
 }
 
 extension RemoteFile {
-  public func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? { nil }
+  public func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]? { nil }
 
   /// Reads back chunks of one size, but for the last.
   public func readBack(
@@ -103,11 +103,24 @@ public struct DestinationCapabilities: Sendable, Equatable {
   public var tellsFreeSpace: Bool
   /// Bytes are on the server's disk before a file gets its name.
   public var flushes: Bool
-  /// Hashes that the server computes itself; empty: proof is by reading back.
-  public var remoteHashes: [String]
-  /// `RemoteFile.code` may give one.
-  public var makesGMAC = false
+  /// Hashes that the server computes itself, strongest first; empty: proof is by reading back.
+  public var remoteHashes: [RemoteHash]
   public var maxConnections: Int
+}
+
+/// What a server computes of the files that it holds: SHA-256 by `RemoteFile.readBack`, of any part of a file; the others by
+/// `RemoteFile.code`.
+public enum RemoteHash: Sendable, Hashable {
+  case gmac, sha256, sha1, md5, crc32
+}
+
+/// What a server may be asked of a whole file. But for the GMAC these tell bytes from others by accident alone; that a server
+/// which lies is believed is so with each of them.
+public enum FileCode: Sendable, Equatable {
+  case gmac(GMACParameters)
+  case sha1, md5
+  /// One changed file in four thousand millions is not noticed.
+  case crc32
 }
 
 /// A SHA-256 of bytes.

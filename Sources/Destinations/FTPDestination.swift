@@ -26,7 +26,7 @@ public final class FTPDestination: Destination {
     }
     return DestinationCapabilities(
       writesAtOffsets: false, atomicReplace: await pool.replacesByRename ?? false, tellsFreeSpace: false,
-      flushes: false, remoteHashes: features?.computesSHA256 == true ? ["SHA-256"] : [],
+      flushes: false, remoteHashes: features?.hashes.map(\.remote) ?? [],
       maxConnections: settings.maxConnections)
   }
 
@@ -90,6 +90,26 @@ public final class FTPDestination: Destination {
   private static func checkName(_ path: RemotePath) throws(DestinationError) {
     if path.name == nil {
       throw DestinationError(.invalidPath, "The path \(path) names no file.", nextStep: "Add a file's name to it.")
+    }
+  }
+}
+
+extension FTPHash {
+  var remote: RemoteHash {
+    switch self {
+    case .sha256: .sha256
+    case .sha1: .sha1
+    case .md5: .md5
+    case .crc32: .crc32
+    }
+  }
+
+  init?(_ code: FileCode) {
+    switch code {
+    case .gmac: return nil
+    case .sha1: self = .sha1
+    case .md5: self = .md5
+    case .crc32: self = .crc32
     }
   }
 }

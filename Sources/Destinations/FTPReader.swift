@@ -37,7 +37,7 @@ struct FTPReader: Sendable {
     onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     let first = chunks == 0 ? 0 : try await whenWritten(0).range.lowerBound
-    let serverHashes = await pool.features?.computesSHA256 ?? false
+    let serverHashes = await pool.features?.hashes.contains(.sha256) ?? false
     let reading = FTPReading(at: first, file: file, demand: pool.demand, hashesWhole: hashesWhole)
     var asksServer = serverHashes && chunks > 0
     var all = first..<first
@@ -91,7 +91,7 @@ struct FTPReader: Sendable {
     return try await pool.withConnection { (connection) async throws(FTPError) in
       let size = try await connection.size(of: path)
       let isWhole = range.lowerBound == 0 && size == range.upperBound
-      return try await connection.sha256(of: path, range, isWhole: isWhole).map { ContentDigest(sha256: $0) }
+      return try await connection.hash(.sha256, of: path, range, isWhole: isWhole).map { ContentDigest(sha256: $0) }
     }
   }
 

@@ -247,6 +247,16 @@ actor FTPRemoteFile: RemoteFile {
       chunks: chunks, hashesWhole: hashesWhole, whenWritten: whenWritten, onChunk: onChunk)
   }
 
+  func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]? {
+    guard let hash = FTPHash(code) else { return nil }
+    try await flush()
+    let part = part
+    return try await pool.withConnection { (connection) async throws(FTPError) in
+      guard try await connection.size(of: part) == size else { return nil }
+      return try await connection.hash(hash, of: part, 0..<size, isWhole: true)
+    }
+  }
+
   // MARK: The end
 
   func set(_ attributes: FileAttributes) async throws(DestinationError) {

@@ -34,10 +34,11 @@ public final class SFTPDestination: Destination {
       try await connection.extensions()
     }
     let programs = await hashing?.programs()
+    let hashes: [RemoteHash] = programs.map { $0.hasGMAC ? [.gmac, .sha256] : [.sha256] } ?? []
     return DestinationCapabilities(
       writesAtOffsets: true, atomicReplace: extensions[SFTPConnection.posixRename] != nil,
       tellsFreeSpace: extensions["statvfs@openssh.com"] != nil, flushes: extensions["fsync@openssh.com"] != nil,
-      remoteHashes: programs == nil ? [] : ["sha256"], makesGMAC: programs?.hasGMAC ?? false, maxConnections: settings.maxConnections)
+      remoteHashes: hashes, maxConnections: settings.maxConnections)
   }
 
   public func probe() async -> [ProbeStep] { await SFTPProbe(settings).run() }

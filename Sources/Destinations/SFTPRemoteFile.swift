@@ -53,8 +53,8 @@ final class SFTPRemoteFile: RemoteFile {
       chunks: chunks, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)
   }
 
-  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? {
-    guard let hashing else { return nil }
+  func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]? {
+    guard let hashing, case .gmac(let parameters) = code else { return nil }
     return try await SFTPReader(part, handles, pool).code(of: size, parameters, hashing)
   }
 

@@ -264,6 +264,8 @@ public struct DeliveryFile: Message {
   public var sourceSHA256 = ""
   /// Its ".sha256" is beside it.
   public var hasSidecar = false
+  /// As ReceiptFile's.
+  public var serverChecksum = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -276,6 +278,7 @@ public struct DeliveryFile: Message {
       .init(10, "delivered_at", .message(Timestamp.self)), .init(11, "source_modified_at", .message(Timestamp.self)),
       .init(12, "compression", .enumeration(Compression.self)), .init(13, "delivered_size", .int64),
       .init(14, "source_sha256", .string), .init(15, "has_sidecar", .bool),
+      .init(16, "server_checksum", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -295,6 +298,7 @@ public struct DeliveryFile: Message {
     case 13: deliveredSize = try reader.int64()
     case 14: sourceSHA256 = try reader.string()
     case 15: hasSidecar = try reader.bool()
+    case 16: serverChecksum = try reader.string()
     default: try reader.skip()
     }
   }
@@ -315,6 +319,7 @@ public struct DeliveryFile: Message {
     writer.int64(13, deliveredSize)
     writer.string(14, sourceSHA256)
     writer.bool(15, hasSidecar)
+    writer.string(16, serverChecksum)
   }
 }
 

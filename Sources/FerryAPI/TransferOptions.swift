@@ -70,9 +70,12 @@ public struct Proof: ProtoEnum {
   public static let sha256 = Proof(rawValue: 1)
   /// The size alone, as the user chose; the receipt says so.
   public static let size = Proof(rawValue: 2)
+  /// Where the server computes no SHA-256, SHA-1 or MD5 of its files but a CRC-32, that will do; the receipt says so.
+  public static let checksum = Proof(rawValue: 3)
 
   public static let descriptor = EnumDescriptor(
-    "fileferry.v1.Proof", [("PROOF_UNSPECIFIED", 0), ("PROOF_SHA256", 1), ("PROOF_SIZE", 2)])
+    "fileferry.v1.Proof",
+    [("PROOF_UNSPECIFIED", 0), ("PROOF_SHA256", 1), ("PROOF_SIZE", 2), ("PROOF_CHECKSUM", 3)])
 }
 
 public struct LetterCase: ProtoEnum {

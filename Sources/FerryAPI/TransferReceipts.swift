@@ -93,6 +93,9 @@ public struct ReceiptFile: Message {
   public var sourceSize: Int64 = 0
   /// Hex.
   public var sourceSHA256 = ""
+  /// What the server computed of the file it holds, where that is another hash than SHA-256, and what the bytes have whose
+  /// SHA-256 is above: "sha1:2fd4e1c6...", "md5:...", "crc32:...".
+  public var serverChecksum = ""
   public var unknownFields = UnknownFields()
   public init() {}
 
@@ -102,7 +105,7 @@ public struct ReceiptFile: Message {
       .init(1, "key", .string), .init(2, "path", .string), .init(3, "size", .int64), .init(4, "sha256", .string),
       .init(5, "version", .string), .init(6, "delivered_at", .message(Timestamp.self)),
       .init(7, "compression", .enumeration(Compression.self)), .init(8, "source_size", .int64),
-      .init(9, "source_sha256", .string),
+      .init(9, "source_sha256", .string), .init(10, "server_checksum", .string),
     ])
 
   public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -116,6 +119,7 @@ public struct ReceiptFile: Message {
     case 7: compression = try reader.enumeration()
     case 8: sourceSize = try reader.int64()
     case 9: sourceSHA256 = try reader.string()
+    case 10: serverChecksum = try reader.string()
     default: try reader.skip()
     }
   }
@@ -130,6 +134,7 @@ public struct ReceiptFile: Message {
     writer.enumeration(7, compression)
     writer.int64(8, sourceSize)
     writer.string(9, sourceSHA256)
+    writer.string(10, serverChecksum)
   }
 }
 

@@ -17,7 +17,7 @@ public actor FTPConnection {
   private nonisolated let thread: SSHThread
   private nonisolated let line = Line()
   private var handle: FTPHandle?
-  public private(set) var features = FTPFeatures()
+  public internal(set) var features = FTPFeatures()
   /// The folder that the login begins in, if the server tells.
   private(set) var home: String?
   /// What the server showed when it was connected to; nil without TLS.
@@ -27,8 +27,8 @@ public actor FTPConnection {
   /// Each control connection is then good for one file: see `FTPHandle` on TLS 1.3.
   private var usesTLS13 = false
   private var spent = false
-  /// SHA-256 is the algorithm of HASH on this connection.
-  var hashChosen = false
+  /// The algorithm of HASH on this connection, once it was chosen here.
+  var chosenHash: FTPHash?
   /// A server without MLST, SIZE or the like is not asked again.
   var refused: Set<String> = []
 
@@ -148,7 +148,7 @@ public actor FTPConnection {
       throw FTPError(outcome, "connect again", .other, at: endpoint)
     }
     self.handle = handle
-    (spent, isBinary, hashChosen) = (false, true, false)
+    (spent, isBinary, chosenHash) = (false, true, nil)
     if features.utf8 { _ = try commands(["OPTS UTF8 ON"], "agree on UTF-8 names") }
   }
 

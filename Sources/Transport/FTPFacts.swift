@@ -23,19 +23,6 @@ public struct FTPFeatures: Sendable, Equatable {
   var utf8: Bool { offers("UTF8") }
   var mlst: Bool { offers("MLST") }
   var ranges: Bool { offers("RANG") }
-  var xsha256: Bool { offers("XSHA256") }
-
-  /// The algorithms of HASH (draft-bryan-ftpext-hash): "SHA-1;SHA-256*;MD5", the star at the one in force.
-  var hashes: [(name: String, inForce: Bool)] {
-    guard let line = lines.first(where: { $0.hasPrefix("HASH ") }) else { return [] }
-    return line.dropFirst(5).split(separator: ";").map { word in
-      let name = word.filter { $0 != "*" && $0 != " " }.uppercased()
-      return (name, word.contains("*"))
-    }
-  }
-
-  /// SHA-256 alone is a proof; CRC, MD5 and SHA-1 are not asked for.
-  public var computesSHA256: Bool { xsha256 || hashes.contains { $0.name == "SHA-256" } }
 }
 
 public struct FTPFileInfo: Sendable, Equatable {
@@ -107,20 +94,6 @@ enum FTPFacts {
     }
     if words.count >= 4, words[0].contains("-"), words[1].contains(":"), let size = Int64(words[2]) {
       return FTPFileInfo(size: size, modified: nil, isDirectory: false)
-    }
-    return nil
-  }
-
-  /// The first word of 64 hexadecimal digits: HASH answers "213 SHA-256 0-9 HEX name", XSHA256 "250 HEX".
-  static func sha256(_ reply: FTPReply) -> [UInt8]? {
-    for word in reply.lines.joined(separator: " ").split(separator: " ") where word.utf8.count == 64 {
-      var bytes: [UInt8] = []
-      var rest = word[...]
-      while let byte = UInt8(rest.prefix(2), radix: 16) {
-        bytes.append(byte)
-        rest = rest.dropFirst(2)
-      }
-      if bytes.count == 32, rest.isEmpty { return bytes }
     }
     return nil
   }

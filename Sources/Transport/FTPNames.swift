@@ -1,11 +1,9 @@
-// What is asked of names on an FTP server: size, kind, rename, removal, folders, hashes. Each question has the answer
+// What is asked of names on an FTP server: size, kind, rename, removal, folders. Each question has the answer
 // of the best command that the server knows, down to LIST.
 
 extension FTPConnection {
   /// A listing of one file is one line; more than this is none.
   private static let maxListingBytes = 16 * 1024
-  /// How fast a server may be expected to hash, for the time that it is given.
-  private static let slowestHashBytesPerSecond: Int64 = 20_000_000
 
   private static func isUnknown(_ reply: FTPReply) -> Bool { [500, 501, 502, 504].contains(reply.code) }
 
@@ -123,42 +121,5 @@ extension FTPConnection {
   public func removeDirectory(_ path: String) throws(FTPError) {
     let reply = try command("RMD \(path)", "remove the folder \(path)")
     if !reply.isPositive { throw FTPError(reply, "remove the folder \(path)", .write, at: endpoint) }
-  }
-
-  // MARK: Hashes
-
-  /// SHA-256 of a range as the server computes it; nil if it can't do this one.
-  public func sha256(of path: String, _ range: Range<Int64>, isWhole: Bool) throws(FTPError) -> [UInt8]? {
-    if refused.contains("HASH") { return nil }
-    let doing = "hash \(path)"
-    let patience = server.timeouts.io + .seconds((range.upperBound - range.lowerBound) / Self.slowestHashBytesPerSecond)
-    var question = "HASH \(path)"
-    if try chooseSHA256() {
-      if !isWhole {
-        guard features.ranges, range.upperBound > range.lowerBound,
-          try command("RANG \(range.lowerBound) \(range.upperBound - 1)", doing).isPositive
-        else { return nil }
-      }
-    } else {
-      // A name with a space would be taken for two arguments.
-      guard features.xsha256, isWhole, !path.contains(" ") else { return nil }
-      question = "XSHA256 \(path)"
-    }
-    let reply = try command(question, doing, patience: patience)
-    if reply.isPositive, let bytes = FTPFacts.sha256(reply) { return bytes }
-    // Reading back is the way then; a server that fails once is not asked again.
-    refused.insert("HASH")
-    return nil
-  }
-
-  private func chooseSHA256() throws(FTPError) -> Bool {
-    if hashChosen { return true }
-    guard let offer = features.hashes.first(where: { $0.name == "SHA-256" }) else { return false }
-    if offer.inForce {
-      hashChosen = true
-    } else {
-      hashChosen = try command("OPTS HASH SHA-256", "agree on SHA-256").isPositive
-    }
-    return hashChosen
   }
 }

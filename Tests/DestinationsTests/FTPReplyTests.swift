@@ -18,14 +18,33 @@ import Testing
     #expect(all.first?.lines.count == 5)
     let features = FTPFeatures(all.first)
     #expect(features.utf8)
-    #expect(features.computesSHA256)
+    #expect(features.hashes == [.sha256, .sha1])
     #expect(!features.mlst)
   }
 
-  @Test("weaker hashes are no proof")
-  func weakHashes() {
-    #expect(!FTPFeatures(replies("211-F\r\n XCRC\r\n XMD5\r\n XSHA1\r\n HASH SHA-1*;MD5\r\n211 End\r\n").first).computesSHA256)
-    #expect(FTPFeatures(replies("211-F\r\n XSHA256\r\n211 End\r\n").first).computesSHA256)
+  @Test("hashes that a server offers are known, the strongest first, by HASH or a command of their own")
+  func hashes() {
+    func offered(_ lines: String) -> FTPFeatures { FTPFeatures(replies("211-F\r\n\(lines)211 End\r\n").first) }
+    #expect(offered(" XCRC\r\n XMD5\r\n XSHA\r\n HASH SHA-512*;MD5\r\n").hashes == [.sha1, .md5, .crc32])
+    #expect(offered(" XSHA256\r\n").hashes == [.sha256])
+    #expect(offered(" HASH SHA-1;sha-256*\r\n").offer(.sha256) == .inForce)
+    #expect(offered(" HASH SHA-1;sha-256*\r\n").offer(.sha1) == .known)
+    #expect(offered(" XMD5 filename;start;end\r\n").hashes == [.md5])
+    #expect(offered(" MD5\r\n SIZE\r\n").hashes.isEmpty)
+  }
+
+  @Test("hashes are found in what servers say of them, and nothing else is taken for one")
+  func hashValues() throws {
+    func value(_ hash: FTPHash, _ text: String) throws -> [UInt8]? { hash.value(in: try #require(replies(text + "\r\n").first)) }
+    let sha1 = "1b5dca63de7c498633a4cad4acdc0d4bcb779871"
+    #expect(try value(.sha1, "213-Computing SHA-1 digest\r\n213 SHA-1 0-300000 \(sha1) a b.bin")?.hexadecimal == sha1)
+    #expect(try value(.sha1, "250 \(sha1.uppercased())")?.hexadecimal == sha1)
+    #expect(try value(.sha256, "250 \(sha1)") == nil)
+    #expect(try value(.md5, "251 a.bin 4B68869ABDD30437053596F586C8CFB3")?.first == 0x4b)
+    #expect(try value(.crc32, "250-Computing CRC32 digest\r\n250 E0B7AE96") == [0xe0, 0xb7, 0xae, 0x96])
+    #expect(try value(.crc32, "250 7AE96") == [0, 7, 0xae, 0x96])
+    #expect(try value(.crc32, "250 done") == nil)
+    #expect(try value(.sha1, "250 " + String(repeating: "g", count: 40)) == nil)
   }
 
   @Test("facts, times and listings are read")
@@ -39,7 +58,7 @@ import Testing
     #expect(FTPFacts.list("-rw-r--r-- 1 u g 77 Jan 01 00:00 other\r\n", name: "a.csv") == nil)
     #expect(FTPFacts.list("", name: "a.csv") == nil)
     let hash = String(repeating: "0f", count: 32)
-    #expect(FTPFacts.sha256(replies("213 SHA-256 0-9 \(hash) a.csv\r\n")[0]) == Array(repeating: 15, count: 32))
+    #expect(FTPHash.sha256.value(in: replies("213 SHA-256 0-9 \(hash) a.csv\r\n")[0]) == Array(repeating: 15, count: 32))
   }
 
   @Test("a refusal is told by its code and its words", arguments: [

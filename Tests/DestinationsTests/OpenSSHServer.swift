@@ -147,7 +147,7 @@ private func closingPipe() throws -> [Int32] {
 
 /// Starts a program whose output and errors come out of the descriptor. Foundation's Process loses sight of a child
 /// that closes all descriptors, as sshd does.
-private func spawn(_ program: String, _ arguments: [String], input: Int32? = nil) throws -> (pid_t, Int32) {
+func spawn(_ program: String, _ arguments: [String], input: Int32? = nil) throws -> (pid_t, Int32) {
   let ends = try closingPipe()
   var actions = posix_spawn_file_actions_t()
   posix_spawn_file_actions_init(&actions)
@@ -205,6 +205,21 @@ private func fingerprint(_ publicKey: String) throws -> String {
 func freePort() throws -> UInt16 {
   let listener = try SilentListener()
   return listener.port
+}
+
+/// Somebody listens there, on loopback.
+func canConnect(_ port: UInt16) -> Bool {
+  let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  defer { close(descriptor) }
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_port = port.bigEndian
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  return withUnsafePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+    }
+  }
 }
 
 /// A socket that listens and never answers: the kernel completes the TCP handshake, nobody speaks.

@@ -90,23 +90,9 @@ final class VsftpdServer: @unchecked Sendable {
     process = pid
     // It says nothing when it listens; a refused connection says that it doesn't yet.
     let deadline = Date().addingTimeInterval(10)
-    while !canConnect() {
+    while !canConnect(port) {
       guard waitpid(pid, nil, WNOHANG) == 0, Date() < deadline else { throw Failure("vsftpd doesn't listen") }
       usleep(2000)
-    }
-  }
-
-  private func canConnect() -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-      }
     }
   }
 

@@ -173,7 +173,7 @@ import Testing
   @Test("a server that hashes is asked once for the whole compressed file", arguments: formats)
   func serverHashes(_ format: Compression) async throws {
     let bench = try await bench(format)
-    bench.server.state.withLock { $0.hashes = true }
+    bench.server.state.withLock { $0.hashes = [.sha256] }
     try await bench.succeeds()
     try await expectArrived(bench, format)
   }

@@ -51,8 +51,8 @@ final class Bench: Sendable {
   }
 
   /// The content doesn't matter.
-  convenience init(bytes: Int) async throws {
-    try await self.init((0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 11) })
+  convenience init(bytes: Int, _ choices: DeliveryOptions = DeliveryOptions()) async throws {
+    try await self.init((0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 11) }, choices)
   }
 
   private static func options(_ choices: DeliveryOptions) -> DeliveryOptions {
@@ -100,8 +100,7 @@ final class Bench: Sendable {
           persist: persist, chunks: Slots(inFlight), buffers: BufferPool(most: inFlight),
           codes: ChunkCodes(key: Array(0..<16)), options: chosen,
           writesAtOffsets: try await server.capabilities().writesAtOffsets,
-          hashesRemotely: try await !server.capabilities().remoteHashes.isEmpty,
-          makesGMAC: try await server.capabilities().makesGMAC, protocolName: "memory",
+          hashing: RemoteHashing(try await server.capabilities().remoteHashes, chosen.proof), protocolName: "memory",
           claims: TargetClaims(), server: "memory")
         do {
           let files = try await DeliveryWork(tools: tools, sums: sums, atOnce: 1).run()

@@ -327,33 +327,82 @@ import Transport
   @Test("a server that hashes is asked once for the whole file, and nothing is read back", arguments: [1, 3, 8])
   func hashedByServer(inFlight: Int) async throws {
     let bench = try await Bench(bytes: 12_300)
-    bench.server.state.withLock { $0.hashes = true }
+    bench.server.state.withLock { $0.hashes = [.sha256, .sha1] }
     try await bench.succeeds(inFlight: inFlight)
-    #expect(bench.server.state.withLock { $0.reads.map(\.offset) } == [0])
+    #expect(bench.server.state.withLock { $0.reads.map(\.offset) == [0] && $0.madeCodes == 0 })
     #expect(bench.hasArrived)
     #expect(try await bench.file().sha256 == bench.sha256)
+    #expect(try await bench.file().serverChecksum == "")
   }
 
-  @Test("a server that makes GMACs is asked for one and for nothing else", arguments: [1, 3, 8])
-  func codeByServer(inFlight: Int) async throws {
-    let bench = try await Bench(bytes: 12_300)
-    bench.server.state.withLock { ($0.hashes, $0.makesGMAC) = (true, true) }
+  @Test(
+    "a server that makes a code of whole files is asked for one and for nothing else",
+    arguments: [
+      ([.gmac, .sha256, .sha1], 12_300), ([.sha1, .md5], 12_300), ([.md5, .crc32], 12_300), ([.crc32], 12_300),
+      ([.sha1], 900), ([.md5], 0),
+    ] as [([RemoteHash], Int)], [1, 3, 8])
+  func codeByServer(_ offered: (hashes: [RemoteHash], bytes: Int), inFlight: Int) async throws {
+    let hashes = offered.hashes
+    let bench = try await Bench(bytes: offered.bytes, .with { $0.proof = hashes == [.crc32] ? .checksum : .sha256 })
+    bench.server.state.withLock { $0.hashes = hashes }
     try await bench.succeeds(inFlight: inFlight)
-    #expect(bench.server.state.withLock { $0.reads.isEmpty && $0.madeGMACs == 1 })
+    if offered.bytes > 0 { #expect(bench.server.state.withLock { $0.reads.isEmpty && $0.madeCodes == 1 }) }
     #expect(bench.hasArrived)
-    #expect(try await bench.file().sha256 == bench.sha256)
+    let file = try await bench.file()
+    #expect(file.sha256 == bench.sha256)
+    let names = [RemoteHash.sha1: "sha1", .md5: "md5", .crc32: "crc32"]
+    #expect(file.serverChecksum.split(separator: ":").first.map(String.init) == (offered.bytes > 0 ? names[hashes[0]] : nil))
   }
 
-  @Test("a GMAC that is not that of what was sent is not believed, nor one of changed bytes", arguments: [true, false])
-  func codeByServerWrong(isLie: Bool) async throws {
+  @Test("a CRC-32 of the server's is enough only for whom it is, and no code for whom the size is", arguments: [Proof.sha256, .size])
+  func codeNotAskedFor(proof: Proof) async throws {
+    let bench = try await Bench(bytes: 3900, .with { $0.proof = proof })
+    let offered: [RemoteHash] = proof == .size ? [.sha1] : [.crc32]
+    bench.server.state.withLock { $0.hashes = offered }
+    try await bench.succeeds(inFlight: 3)
+    #expect(bench.server.state.withLock { $0.madeCodes == 0 && $0.reads.isEmpty == (proof == .size) })
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().serverChecksum == "")
+  }
+
+  @Test(
+    "a code that is not that of what was sent is not believed, nor one of changed bytes",
+    arguments: [[.gmac, .sha256], [.sha1], [.md5]] as [[RemoteHash]], [true, false])
+  func codeByServerWrong(hashes: [RemoteHash], isLie: Bool) async throws {
     let bench = try await Bench(bytes: 3900)
     bench.server.state.withLock {
-      ($0.hashes, $0.makesGMAC) = (true, true)
-      if isLie { $0.wrongGMAC = Array(repeating: 0, count: 16) } else { $0.corruptsOnce = Bench.chunkSize }
+      $0.hashes = hashes
+      if isLie { $0.wrongCode = Array(repeating: 0, count: 16) } else { $0.corruptsOnce = Bench.chunkSize }
     }
     try await bench.succeeds(inFlight: 3)
-    #expect(bench.server.state.withLock { $0.madeGMACs } == 1)
+    #expect(bench.server.state.withLock { $0.madeCodes } == 1)
     #expect(try await bench.chunks().map(\.sends) == (isLie ? [1, 1, 1, 1] : [1, 2, 1, 1]))
+    #expect(bench.hasArrived)
+    #expect(try await bench.file().sha256 == bench.sha256)
+    #expect(try await bench.file().serverChecksum == "")
+  }
+
+  @Test("of a resumed file a server without SHA-256 is asked nothing: it is read back, once", arguments: [false, true])
+  func codeByServerResumed(isDamaged: Bool) async throws {
+    let bench = try await Bench(bytes: 3900)
+    bench.server.state.withLock {
+      $0.hashes = [.sha1]
+      $0.onWrite = { number, _ in
+        number == 4 ? DestinationError(.unreachable, "The connection was lost.", nextStep: "Try again.") : nil
+      }
+    }
+    await #expect(throws: DeliveryFailure.self) { try await bench.run() }
+    bench.server.state.withLock {
+      $0.onWrite = nil
+      if isDamaged { $0.files["/out/f.part"]?[1500] ^= 1 }
+    }
+    let before = try await bench.chunks().map(\.sends)
+    try await bench.succeeds()
+    let sends = zip(try await bench.chunks().map(\.sends), before).map { $0 - $1 }
+    // Of those behind a chunk that is wrong nothing is known but that they were read.
+    #expect(sends == [0, isDamaged ? 1 : 0, 0, 1])
+    #expect(bench.server.state.withLock { $0.madeCodes } == 0)
+    if !isDamaged { #expect(bench.server.state.withLock { $0.reads.map(\.offset) } == [0, 1000, 2000, 3000]) }
     #expect(bench.hasArrived)
     #expect(try await bench.file().sha256 == bench.sha256)
   }
@@ -361,7 +410,7 @@ import Transport
   @Test("a digest by the server that is not the source's is looked into chunk by chunk")
   func hashedByServerWrong() async throws {
     let bench = try await Bench(bytes: 3900)
-    bench.server.state.withLock { ($0.hashes, $0.corruptsOnce) = (true, Bench.chunkSize) }
+    bench.server.state.withLock { ($0.hashes, $0.corruptsOnce) = ([.sha256], Bench.chunkSize) }
     try await bench.succeeds(inFlight: 3)
     #expect(try await bench.chunks().map(\.sends) == [1, 2, 1, 1])
     #expect(bench.hasArrived)
@@ -371,7 +420,7 @@ import Transport
   func hashedByServerResumed(isDamaged: Bool) async throws {
     let bench = try await Bench(bytes: 3900)
     bench.server.state.withLock {
-      $0.hashes = true
+      $0.hashes = [.sha256]
       $0.onWrite = { number, _ in
         number == 4 ? DestinationError(.unreachable, "The connection was lost.", nextStep: "Try again.") : nil
       }

@@ -22,12 +22,12 @@ final class MemoryDestination: Destinations.Destination {
     var losesRenameAnswer = false
     var writesAtOffsets = true
     var attributes: [String: FileAttributes] = [:]
-    /// It says that it hashes by itself.
-    var hashes = false
-    /// It makes GMACs by itself; what it says where it lies.
-    var makesGMAC = false
-    var wrongGMAC: [UInt8]?
-    var madeGMACs = 0
+    /// What it says that it hashes by itself.
+    var hashes: [RemoteHash] = []
+    /// What it says of a whole file where it lies.
+    var wrongCode: [UInt8]?
+    /// Of whole files.
+    var madeCodes = 0
     /// Offsets of chunks as they are read back, and the number of writes before.
     var reads: [(offset: Int64, afterWrites: Int)] = []
   }
@@ -39,8 +39,7 @@ final class MemoryDestination: Destinations.Destination {
   func capabilities() async throws(DestinationError) -> DestinationCapabilities {
     DestinationCapabilities(
       writesAtOffsets: state.withLock { $0.writesAtOffsets }, atomicReplace: true, tellsFreeSpace: false, flushes: true,
-      remoteHashes: state.withLock { $0.hashes } ? ["SHA-256"] : [], makesGMAC: state.withLock { $0.makesGMAC },
-      maxConnections: 4)
+      remoteHashes: state.withLock { $0.hashes }, maxConnections: 4)
   }
   func identity() async throws(DestinationError) -> ServerIdentity { ServerIdentity(fingerprint: "") }
   func probe() async -> [ProbeStep] { [] }
@@ -100,12 +99,28 @@ struct MemoryFile: RemoteFile {
 
   func size() async throws(DestinationError) -> Int64 { Int64(server.files[path.part.text]?.count ?? 0) }
 
-  func code(of size: Int64, _ parameters: GMACParameters) async throws(DestinationError) -> [UInt8]? {
+  func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]? {
     server.state.withLock { state in
-      guard state.makesGMAC, let file = state.files[path.part.text], file.count == size else { return nil }
-      state.madeGMACs += 1
-      return state.wrongGMAC ?? file.withUnsafeBytes { GMAC.code(of: $0, parameters) }
+      guard let file = state.files[path.part.text], file.count == size else { return nil }
+      state.madeCodes += 1
+      if let wrong = state.wrongCode { return wrong }
+      return switch code {
+      case .gmac(let parameters): file.withUnsafeBytes { GMAC.code(of: $0, parameters) }
+      case .sha1: Array(Insecure.SHA1.hash(data: file))
+      case .md5: Array(Insecure.MD5.hash(data: file))
+      case .crc32: Self.crc32(file)
+      }
     }
+  }
+
+  /// RFC 1952 section 8, bit by bit.
+  private static func crc32(_ bytes: [UInt8]) -> [UInt8] {
+    var sum = ~UInt32(0)
+    for byte in bytes {
+      sum ^= UInt32(byte)
+      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xedb8_8320 : sum >> 1 }
+    }
+    return withUnsafeBytes(of: (~sum).bigEndian, Array.init)
   }
 
   func readBack(

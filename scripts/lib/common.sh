@@ -6,7 +6,7 @@ readonly PACKAGES=(
   libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config openssh-server openssh-client python3-venv curl
 )
 # What only the tests and benches talk to.
-readonly TEST_PACKAGES=(vsftpd chromium fonts-dejavu-core zstd)
+readonly TEST_PACKAGES=(vsftpd proftpd-core chromium fonts-dejavu-core zstd)
 readonly VENV=.venv
 
 say() { printf -- '- %s\n' "$*"; }
@@ -40,10 +40,13 @@ install_packages() {
     say "switching off the system's own SSH server, which came with openssh-server"
     as_root systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
   fi
-  if [[ " ${missing[*]} " == *" vsftpd "* ]]; then
-    say "switching off the system's own FTP server, which came with vsftpd"
-    as_root systemctl disable --now vsftpd.service >/dev/null 2>&1 || true
-  fi
+  local unit
+  for package in vsftpd:vsftpd proftpd-core:proftpd; do
+    unit=${package#*:} package=${package%:*}
+    [[ " ${missing[*]} " == *" $package "* ]] || continue
+    say "switching off the system's own FTP server, which came with $package"
+    as_root systemctl disable --now "$unit.service" >/dev/null 2>&1 || true
+  done
 }
 
 # python_tools REQUIREMENT...: a virtual environment with these; versions are those of Tests/Peers/requirements.txt.

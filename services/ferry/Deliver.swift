@@ -37,7 +37,9 @@ struct RequestOptions: ParsableArguments {
   @Option(help: "Permissions of folders that are made. Default: the server's own.") var folderMode: String?
   @Flag(help: "Give files the modification time that they have at the source.") var keepTimes = false
   @OptionGroup var bandwidth: BandwidthOptions
-  @Option(help: "sha256, or size: compare no more than the size. The receipt says so.") var proof = "sha256"
+  @Option(
+    help: "sha256; checksum: the server's own, though it be a CRC-32; or size: no more than that. The receipt says so.")
+  var proof = "sha256"
   @Option(help: "Storage connection. Default: 'default' for s3://, else the scheme's name.") var connection: String?
   @Option(help: "dev, uat or prod.") var environment = "dev"
   @Option(help: "Assignment group of the tickets.") var group = ""

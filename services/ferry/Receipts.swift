@@ -109,6 +109,8 @@ enum ReceiptText {
     print("Times     \(Printing.time(receipt.startedAt)) to \(Printing.time(receipt.finishedAt))")
     print("Proof     \(receipt.proof)")
     print("Files     \(max(receipt.totalFiles, Int64(receipt.files.count))), \(Printing.bytes(receipt.totalBytes))")
-    for file in receipt.files { print("  \(file.sha256)  \(file.size)  \(file.path)") }
+    for file in receipt.files {
+      print("  \(file.sha256)  \(file.size)  \(file.path)" + (file.serverChecksum.isEmpty ? "" : "  (\(file.serverChecksum))"))
+    }
   }
 }

@@ -56,7 +56,7 @@ struct Announcements: Sendable {
         $0.title = "Delivered: \(ByteText.files(delivery.filesTotal)) to \(delivery.destination)"
         $0.body =
           "\(ByteText.files(delivery.filesTotal)), \(ByteText.describe(delivery.bytesTotal)), were delivered to "
-          + "\(delivery.destination) and proven by their SHA-256. The receipt is signed."
+          + "\(delivery.destination). The signed receipt says how they were proven."
       case .cancelled:
         $0.title = "Cancelled: delivery to \(delivery.destination)"
         let done = "\(delivery.filesDone) of \(ByteText.files(delivery.filesTotal))"

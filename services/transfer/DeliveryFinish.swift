@@ -19,12 +19,15 @@ extension DeliveryWorkflow {
       delivery, files: files, hostKey: await journal.meta.hostKey,
       source: try await scheme(source.connection, delivery) + source.bucket, server: shown,
       proof: Receipts.proof(
-        delivery.options.proof, byServer: choice.allowsHashCommand, compresses: delivery.options.compresses),
+        delivery.options.proof, byServer: choice.allowsHashCommand || choice.address.scheme.hasPrefix("ftp"), files: files,
+        compresses: delivery.options.compresses),
       finishedAt: journal.now())
     let signed = try signer.sign(Array(receipt.jsonString().utf8))
     let kid = signer.kid
+    let serverHashes = files.byServer.keys.sorted()
     try await journal.change(also: { Receipts.put(signed, into: &$0) }) { change in
       change.delivery.hasReceipt = true
+      if !serverHashes.isEmpty { change.meta.serverHashes = serverHashes }
       change.end(.storeMetadata, .done, "receipt signed with key \(kid)")
     }
   }
@@ -77,11 +80,11 @@ extension DeliveryWorkflow {
       }
     }
     try await outbox.drain()
-    let delivery = await journal.delivery
+    let (delivery, provenBy) = (await journal.delivery, await journal.meta.provenBy)
     let text =
       "Delivered: \(ByteText.files(delivery.filesTotal)), \(ByteText.describe(delivery.bytesTotal)), to "
       + "\(delivery.destination), "
-      + (delivery.options.proof == .size ? "the size alone compared, as chosen." : "proven by SHA-256.")
+      + (delivery.options.proof == .size ? "the size alone compared, as chosen." : "\(provenBy).")
     try await tickets.close(delivery, .succeeded, note: text)
     try await journal.change { change in
       change.end(silently: .notify, .done, "the requester was notified, the tickets are closed")

@@ -21,10 +21,8 @@ struct DeliveryTools: Sendable {
   let options: DeliveryOptions
   /// What the destination can do, asked once.
   let writesAtOffsets: Bool
-  /// The server is allowed to hash files itself, and can.
-  let hashesRemotely: Bool
-  /// Then also by a GMAC.
-  var makesGMAC = false
+  /// What the server is allowed to hash itself, and can.
+  let hashing: RemoteHashing
   /// "sftp": whose code a failure at the destination carries.
   let protocolName: String
   let claims: TargetClaims

@@ -257,8 +257,7 @@ struct DeliveryWorkflow: Sendable {
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers, shared),
       persist: persist, chunks: Slots(inFlight), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
       options: delivery.options,
-      writesAtOffsets: capabilities.writesAtOffsets, hashesRemotely: !capabilities.remoteHashes.isEmpty,
-      makesGMAC: capabilities.makesGMAC,
+      writesAtOffsets: capabilities.writesAtOffsets, hashing: RemoteHashing(capabilities.remoteHashes, delivery.options.proof),
       protocolName: choice.address.scheme, claims: claims, server: server,
       throttles: throttles)
     let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)

@@ -42,8 +42,10 @@ actor FileDelivery {
   private var nextWaiter: UInt64 = 0
   /// Of the bytes that are sent; not running where an earlier run sent some of them.
   private(set) var sentHash: OrderedHash
-  /// Of which code the server will be asked for, if it can make it; of this file and this run alone.
-  var serverCode: GMACParameters?
+  /// The code that the server will be asked for of all, if it can make one; of this run alone.
+  var serverCode: FileCode?
+  /// The server itself says what it holds; nothing is read back, as long as its word is that of the source.
+  private(set) var isHashedThere = false
   /// Of the source's, where those that are sent are others.
   private(set) var sourceHash: OrderedHash
   /// Written once, and then not kept by a server that takes a file in one stream.
@@ -98,14 +100,13 @@ actor FileDelivery {
 
   /// The first chunks are read back while later ones are on their way; where the server hashes, it is asked once, at the end.
   private func sendAndProve(_ remote: any RemoteFile) async throws {
-    let isNotReadBack = tools.hashesRemotely || tools.options.proof == .size
     // What an earlier run read can't be hashed with the rest; a single chunk's own is the file's.
     let isWhole = !chunks.values.contains(where: \.written)
-    // The server learns it when all bytes are there.
-    if isWhole, count > 1, tools.hashesRemotely, tools.makesGMAC, tools.options.proof != .size {
-      serverCode = GMACParameters(key: ChunkCodes.makeKey(), message: (0, 0))
-    }
-    sentHash = OrderedHash(tools.threads, isWanted: (count > 1 || isNotReadBack) && isWhole, gmac: serverCode)
+    // A server learns a key when all bytes are there.
+    if isWhole, count > 0 { serverCode = tools.hashing.code(chunks: count) }
+    isHashedThere = tools.hashing.hasSHA256 || serverCode != nil
+    let isNotReadBack = isHashedThere || tools.options.proof == .size
+    sentHash = OrderedHash(tools.threads, isWanted: (count > 1 || isNotReadBack) && isWhole, whole: serverCode)
     guard count > 1, !isNotReadBack else {
       try await send(to: remote)
       return try await prove(remote)
@@ -256,7 +257,7 @@ actor FileDelivery {
 
   /// What a chunk will be told by when it comes back.
   private func evidence(_ index: Int32, _ bytes: ByteBuffer) async throws(CancellationError) -> ChunkEvidence {
-    guard count > 1, !tools.hashesRemotely else {
+    guard count > 1, !isHashedThere else {
       guard let digest = try await sentHash.add(index, bytes) else { return .sha256(await tools.threads.sha256(bytes)) }
       return count == 1 ? .sha256(digest) : .sha256FromStart(digest)
     }

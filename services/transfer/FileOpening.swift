@@ -95,6 +95,7 @@ extension FileDelivery {
     journal.progress.add(file.size, to: .transfer)
     journal.progress.add(file.size, to: .verify)
     hasPassedRead = true
+    file.serverChecksum = ""
     note(expected)
     if tools.options.compresses { try await passPacked() }
     for state in [DeliveryState.download, .validate, .transfer, .verify] {

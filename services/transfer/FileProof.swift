@@ -9,6 +9,7 @@ extension FileDelivery {
 
   func prove(_ remote: any RemoteFile) async throws {
     try await journal.begin(.verify)
+    file.serverChecksum = ""
     if tools.options.proof == .size { return try await compareSize(remote) }
     for round in 1... {
       let byServer = round == 1 ? try await serverDigest(remote) : nil
@@ -113,7 +114,7 @@ extension FileDelivery {
       await self.resetVerified()
       // Codes of chunks do where what is sent is hashed; those of a server that hashes come from the whole's hash.
       let isHashed = await self.sentHash.isRunning
-      let hashesWhole = self.tools.hashesRemotely || !isHashed
+      let hashesWhole = await self.isHashedThere || !isHashed
       // While others are being sent these go in their turn.
       if await self.isSent { try await self.sendLost(before: self.count, to: remote) }
       var sha256: String?
@@ -150,9 +151,10 @@ extension FileDelivery {
   /// The whole file's digest by the server's own word, where that is allowed and equals the source's; else nil, and reading
   /// back tells which chunks are wrong.
   private func serverDigest(_ remote: any RemoteFile) async throws -> String? {
-    guard tools.hashesRemotely, count > 1 else { return nil }
+    guard isHashedThere, count > 1 || serverCode != nil else { return nil }
     resetVerified()
     if let digest = try await digestByCode(remote) { return digest }
+    guard tools.hashing.hasSHA256, count > 1 else { return nil }
     // The file's own digest up to a chunk's end proves all chunks before it; behind it are those of a later run.
     let covering = (0..<count).last { chunks[$0]?.sha256FromStart.isEmpty == false }
     let rest = covering.map { $0 + 1 } ?? 0
@@ -177,8 +179,8 @@ extension FileDelivery {
     return rest == 0 ? digest : try await hashed(by: remote, until: sizeThere)
   }
 
-  /// The digest of what was sent, if the server says of what it has the GMAC that those bytes have, under a key that nobody knew
-  /// while they were sent.
+  /// The digest of what was sent, if the server says of what it has the code that those bytes have: a GMAC under a key that
+  /// nobody knew while they were sent, or a hash.
   private func digestByCode(_ remote: any RemoteFile) async throws -> String? {
     guard let serverCode, let digest = await sentHash.digest(of: count), let expected = await sentHash.code(of: count)
     else { return nil }
@@ -187,6 +189,7 @@ extension FileDelivery {
       try await reaching { () throws(DestinationError) in try await remote.code(of: size, serverCode) }
     }
     guard found == expected else { return nil }
+    file.serverChecksum = RemoteHashing.text(serverCode, expected) ?? ""
     for index in 0..<count { prove(index) }
     return digest
   }

@@ -70,4 +70,12 @@ struct DeliveryMeta: Codable, Sendable, Equatable {
   var isPausedUntaken: Bool?
   /// Of the chunks' GMACs, base64; made by the first run that moves files.
   var chunkKey: String?
+  /// Other hashes than SHA-256 that servers proved files by, "sha1" say; once the receipt is made.
+  var serverHashes: [String]?
+
+  /// "proven by SHA-256".
+  var provenBy: String {
+    guard let serverHashes else { return "proven by SHA-256" }
+    return "proven by SHA-256 or the server's own \(serverHashes.joined(separator: " and "))"
+  }
 }

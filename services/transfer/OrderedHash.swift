@@ -1,9 +1,9 @@
 // SHA-256 of a file whose chunks come in any order, and each perhaps more than once: a chunk waits until all before it are in.
 // Its bytes are held that long; the chunks in flight are bounded, and the first of them waits for none. Where a server will be
-// asked for the file's GMAC, that is made along with it.
+// asked for a code of the whole file, that is made along with it.
 import Crypto
+import Destinations
 import NIOCore
-import Transport
 
 actor OrderedHash {
   private let threads: WorkThreads
@@ -13,17 +13,13 @@ actor OrderedHash {
   private let added = Milestone()
   /// Codes of those: one that comes again must be the same again.
   private var codes: [Int32: [UInt8]] = [:]
-  private let gmac: GMAC?
+  private var whole: RunningCode?
 
-  /// - Parameter parameters: of the GMAC of all, where that is wanted, too.
-  init(_ threads: WorkThreads, isWanted: Bool, gmac parameters: GMACParameters? = nil) {
+  /// - Parameter whole: a code of all that is wanted, too.
+  init(_ threads: WorkThreads, isWanted: Bool, whole: FileCode? = nil) {
     self.threads = threads
     hash = isWanted ? SHA256() : nil
-    gmac = parameters.map { parameters in
-      let gmac = GMAC()
-      gmac.begin(parameters)
-      return gmac
-    }
+    self.whole = whole.map { RunningCode($0) }
   }
 
   /// What was added is worth nothing any more; nobody waits for it.
@@ -47,22 +43,22 @@ actor OrderedHash {
       return nil
     }
     codes[index] = code
-    let next = await threads.run { [gmac] in
-      var hash = earlier
+    let next = await threads.run { [whole] in
+      var (hash, whole) = (earlier, whole)
       bytes.withUnsafeReadableBytes { bytes in
         hash.update(bufferPointer: bytes)
-        gmac?.update(bytes)
+        whole?.update(bytes)
       }
-      return hash
+      return (hash: hash, whole: whole)
     }
     // Forgotten meanwhile, it stays so.
-    if hash != nil { hash = next }
+    if hash != nil { (hash, whole) = next }
     added.reach(index + 1)
-    return Hex.encode(next.finalize())
+    return Hex.encode(next.hash.finalize())
   }
 
-  /// GMAC of all `count` chunks, if they are in; asked for once.
-  func code(of count: Int32) -> [UInt8]? { hash != nil && added.reached == count ? gmac?.finalize() : nil }
+  /// The code of all `count` chunks, if they are in; asked for once.
+  func code(of count: Int32) -> [UInt8]? { hash != nil && added.reached == count ? whole?.finalize() : nil }
 
   /// Of all, if all `count` chunks are in.
   func digest(of count: Int32) -> String? {

@@ -19,6 +19,8 @@ struct ReceiptFiles {
   private(set) var parts: [ReceiptPart] = []
   private(set) var count: Int64 = 0
   private(set) var bytes: Int64 = 0
+  /// Files that the server proved by another hash than SHA-256: how many by "sha1", "md5" or "crc32".
+  private(set) var byServer: [String: Int64] = [:]
   private var text: [UInt8] = []
   private var lines: Int32 = 0
 
@@ -34,11 +36,13 @@ struct ReceiptFiles {
       $0.sha256 = file.sha256
       $0.version = file.versionID.isEmpty ? file.etag : file.versionID
       $0.deliveredAt = file.deliveredAt
+      $0.serverChecksum = file.serverChecksum
       guard file.compression.format != nil else { return }
       ($0.compression, $0.sourceSize, $0.sourceSHA256) = (file.compression, file.size, file.sourceSHA256)
     }
     count += 1
     bytes += file.sizeThere
+    if let hash = file.serverChecksum.split(separator: ":").first { byServer[String(hash), default: 0] += 1 }
     guard isLong else {
       listed.append(line)
       return nil

@@ -6,15 +6,24 @@ import ServiceKit
 
 enum Receipts {
   /// - Parameters:
-  ///   - byServer: the destination's settings let the server compute hashes itself.
+  ///   - byServer: the server may have computed SHA-256 itself.
+  ///   - files: all; those that the server proved by another hash are told.
   ///   - compresses: some files may have been compressed on their way.
-  static func proof(_ proof: Proof = .sha256, byServer: Bool, compresses: Bool = false) -> String {
+  static func proof(
+    _ proof: Proof = .sha256, byServer: Bool, files: ReceiptFiles? = nil, compresses: Bool = false
+  ) -> String {
     let compared = compresses ? "; what was compressed was unpacked and compared with the source before it was sent" : ""
     if proof == .size {
       return "size alone, as the requester chose; sha256 is of the bytes as \(compresses ? "sent" : "read from the source")" + compared
     }
-    return (byServer ? "sha256, computed by the server or read back" : "sha256, read back") + compared
+    let bySHA256 = byServer ? "sha256, computed by the server or read back" : "sha256, read back"
+    guard let files, !files.byServer.isEmpty else { return bySHA256 + compared }
+    let others = files.byServer.sorted { $0.key > $1.key }
+      .map { "the server's own \($0.key) of \(ByteText.files($0.value)), which the bytes sent have whose sha256 is named" }
+    let isAll = files.byServer.values.reduce(0, +) == files.count
+    return ((isAll ? [] : [bySHA256]) + others).joined(separator: "; ") + compared
   }
+
   /// Files that a receipt lists itself; a longer list is in parts.
   static let maxFiles = 10_000
   /// Bytes of a piece: a document holds no more than `Batch.maximumBodySize`.

@@ -36,8 +36,8 @@ enum RequestCheck {
         "What to do with files that are there is not known.",
         next: "Ask to overwrite, to fail, to skip equal ones, or to keep both.")
     }
-    guard [.unspecified, .sha256, .size].contains(options.proof) else {
-      throw .invalid("This proof is not known.", next: "Ask for SHA-256, or for the size alone.")
+    guard [.unspecified, .sha256, .size, .checksum].contains(options.proof) else {
+      throw .invalid("This proof is not known.", next: "Ask for SHA-256, for the server's checksum, or for the size alone.")
     }
     guard (0...0o777).contains(options.fileMode), (0...0o777).contains(options.folderMode) else {
       throw .invalid("Permissions are over 0777.", next: "Give the nine bits for owner, group and others, such as 0640.")

@@ -71,7 +71,7 @@ const plainInput = (value, props) => h("input", { value: value ?? "", autocomple
 export function optionsInWords({ source, options }) {
   const word = (name, prefix) => (options[name] ?? "").slice(prefix.length);
   const conflict = word("onConflict", "ON_CONFLICT_");
-  const size = options.proof === "PROOF_SIZE";
+  const proof = word("proof", "PROOF_") || "SHA256";
   const compression = word("compression", "COMPRESSION_") || "NONE";
   return [
     [words.excludes, source.excludes?.join(", ")],
@@ -81,7 +81,7 @@ export function optionsInWords({ source, options }) {
     [words.letters, options.names?.letterCase ? words.allLetters[options.names.letterCase.slice("LETTER_CASE_".length)]
       : null],
     [words.compression, compression === "NONE" ? null : words.compressions[compression]],
-    [words.proof, size ? words.proofs.SIZE : null],
+    [words.proof, proof === "SHA256" ? null : words.proofs[proof]],
     [words.rate, options.bandwidth ? String(Number(options.bandwidth.bytesPerSecond) / bytesOfMegabyte) : null],
     [words.fileMode, options.fileMode ? `0${options.fileMode.toString(8)}` : null],
     [words.also, [options.checksumSidecar ? words.sidecar : null, options.keepTimes ? words.times : null]
