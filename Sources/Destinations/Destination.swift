@@ -24,6 +24,13 @@ public protocol Destination: Sendable {
   func removePart(of path: RemotePath) async throws(DestinationError)
   /// Lets go of all connections. Calls in progress end first; later ones fail.
   func close() async
+  /// As `close`, but that calls in progress fail at once: for when nobody cares what comes of them.
+  func abort() async
+}
+
+extension Destination {
+  /// For those whose calls end by themselves as soon as their tasks are cancelled.
+  public func abort() async { await close() }
 }
 
 /// A file on its way, under its .part name. Ends with `commit`, `abandon` or `close`.

@@ -115,6 +115,7 @@ public final class SFTPDestination: Destination {
   }
 
   public func close() async { await pool.close() }
+  public func abort() async { await pool.abort() }
 
   private static func checkName(_ path: RemotePath) throws(DestinationError) {
     if path.name == nil {

@@ -238,6 +238,11 @@ actor SFTPPool {
 
   // MARK: Close
 
+  func abort() async {
+    for member in members.values { member.connection.abort() }
+    await close()
+  }
+
   /// Connections without a call in progress end now, the others with their last call; those that wait are told.
   func close() async {
     closed = true

@@ -8,10 +8,14 @@ public final class BufferPool: Sendable {
   public static let leastBytes = 256 << 10
 
   private let most: Int
+  private let resting: Int
   private let spare = Mutex<[ByteBuffer]>([])
 
-  /// - Parameter most: buffers that are kept while nobody uses them.
-  public init(most: Int) { self.most = most }
+  /// - Parameters:
+  ///   - most: buffers that are kept while nobody uses them.
+  ///   - resting: of those given back, so many of the last are not given out yet: whoever sends them in its own time still
+  ///     holds them, and one that is shared is no use.
+  public init(most: Int, resting: Int = 0) { (self.most, self.resting) = (most, resting) }
 
   /// An empty buffer with room for `capacity` bytes.
   public func take(_ capacity: Int) -> ByteBuffer {
@@ -25,7 +29,7 @@ public final class BufferPool: Sendable {
   /// The oldest: who gave it back is the surest to have let go of it. One that is still shared is replaced when it is cleared.
   private func kept(_ capacity: Int) -> ByteBuffer? {
     spare.withLock { spare in
-      let index = spare.firstIndex { $0.capacity >= capacity }
+      let index = spare.dropLast(resting).firstIndex { $0.capacity >= capacity }
       return index.map { spare.remove(at: $0) }
     }
   }

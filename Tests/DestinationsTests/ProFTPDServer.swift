@@ -8,7 +8,9 @@ import NIOCore
 
 /// Confined to the test that made it, but for `stop`.
 final class ProFTPDServer: @unchecked Sendable {
-  static let path = "/usr/sbin/proftpd"
+  /// Unpacked by scripts/test.
+  static let home = URL(filePath: #filePath).appending(path: "../../../.build/proftpd").standardized.path
+  static let path = home + "/usr/sbin/proftpd"
   static let password = "pass-word-42"
   static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) && geteuid() == 0 }
 
@@ -30,7 +32,7 @@ final class ProFTPDServer: @unchecked Sendable {
     chmod(folder + "/passwd", 0o600)
     let lines = [
       "ServerType standalone", "DefaultAddress 127.0.0.1", "SocketBindTight on", "Port \(port)", "UseIPv6 off", "WtmpLog off",
-      "PidFile \(folder)/pid", "ScoreboardFile \(folder)/scoreboard", "SystemLog \(folder)/log", "LoadModule mod_digest.c",
+      "PidFile \(folder)/pid", "ScoreboardFile \(folder)/scoreboard", "SystemLog \(folder)/log", "ModulePath \(Self.home)/usr/lib/proftpd", "LoadModule mod_digest.c",
       "User root", "Group root", "AuthUserFile \(folder)/passwd", "AuthOrder mod_auth_file.c", "RootLogin on",
       "RequireValidShell off", "DefaultRoot ~", "AllowOverwrite on", "AllowStoreRestart on", "DigestEngine on",
       "DigestAlgorithms \(algorithms)",

@@ -12,6 +12,7 @@ class SlowProxy:
         self.target_port = target_port
         self.bytes_per_second = bytes_per_second
         self._silent_ones = 0
+        self._stalled: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._next_at = 0.0
         self._sockets: set[socket.socket] = set()
@@ -26,6 +27,11 @@ class SlowProxy:
     def open_up(self) -> None:
         """No limit from now on."""
         self.bytes_per_second = 0
+
+    def stall(self) -> None:
+        """Nothing more comes through the connections that there are, and none of them ends."""
+        with self._lock:
+            self._stalled = set(self._sockets)
 
     def drop(self, silent_ones: int = 0) -> None:
         """Ends all connections that there are. So many of those that follow are taken and never answered."""
@@ -65,6 +71,8 @@ class SlowProxy:
             while piece := source.recv(PIECE if is_slow else 1 << 18):
                 if is_slow:
                     self._wait_turn(len(piece))
+                while source in self._stalled:
+                    time.sleep(0.01)
                 target.sendall(piece)
         except OSError:
             pass  # one side closed: so does the other
@@ -91,4 +99,5 @@ class SlowProxy:
     def stop(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
         self._listener.close()
+        self._stalled = set()
         self.drop()

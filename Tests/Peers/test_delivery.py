@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 
 import grpc
 import pytest
@@ -167,6 +168,27 @@ def test_cancelling_cleans_up_and_a_retry_goes_on(courier, sshd, slow_way, inbox
     done = courier.wait(started.id)
     assert done.status == api.DELIVERY_STATUS_SUCCEEDED, done.problem
     assert (inbox / "data.bin").read_bytes() == samples.big()
+
+
+@pytest.mark.parametrize("asked", ["cancel", "pause"])
+def test_nobody_waits_for_a_server_that_fell_silent(courier, sshd, slow_way, inbox, asked):
+    """What is on its way to it would be given up after a minute."""
+    slow_way.bytes_per_second = 4 << 20
+    started = courier.start(sshd.url(inbox, slow_way.port) + "/", key=samples.BIG_KEY, chunk_size=CHUNK)
+    courier.await_written(started.id, 2)
+    slow_way.stall()
+    slow_way.open_up()
+    begin = time.monotonic()
+    if asked == "cancel":
+        courier.client.Transfer.CancelDelivery(id=started.id)
+        assert courier.wait(started.id).status == api.DELIVERY_STATUS_CANCELLED
+        assert list(inbox.iterdir()) == []
+    else:
+        courier.client.Transfer.PauseDelivery(id=started.id)
+        courier.client.Transfer.ResumeDelivery(id=started.id)
+        assert courier.wait(started.id).status == api.DELIVERY_STATUS_SUCCEEDED
+        assert (inbox / "data.bin").read_bytes() == samples.big() and unfinished(inbox) == []
+    assert time.monotonic() - begin < 20
 
 
 # ---- Killed

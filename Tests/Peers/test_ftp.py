@@ -3,7 +3,6 @@ as far as the requester lets it, and the signed receipt names what it said."""
 import hashlib
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import uuid
@@ -19,6 +18,7 @@ from test_delivery import verify
 
 CHUNK = 1 << 20
 PASSWORD = "pass-word-42"
+HOME = pathlib.Path(__file__).resolve().parents[2] / ".build/proftpd"  # unpacked by scripts/test
 
 
 class ProFTPD(servers.Program):
@@ -41,10 +41,11 @@ class ProFTPD(servers.Program):
             "ServerType standalone", "DefaultAddress 127.0.0.1", "SocketBindTight on", f"Port {self.port}", "UseIPv6 off",
             "WtmpLog off", f"PidFile {self.directory}/pid", f"ScoreboardFile {self.directory}/scoreboard",
             f"SystemLog {self.directory}/system.log", f"ExtendedLog {self.directory}/commands.log ALL digests",
-            'LogFormat digests "%r"', "LoadModule mod_digest.c", "User root", "Group root", f"AuthUserFile {users}",
+            'LogFormat digests "%r"', f"ModulePath {HOME}/usr/lib/proftpd",
+            "LoadModule mod_digest.c", "User root", "Group root", f"AuthUserFile {users}",
             "AuthOrder mod_auth_file.c", "RootLogin on", "RequireValidShell off", "DefaultRoot ~", "AllowOverwrite on",
             "AllowStoreRestart on", "DigestEngine on", f"DigestAlgorithms {self.algorithms}"]) + "\n")
-        self.launch([shutil.which("proftpd", path="/usr/sbin:/usr/bin"), "-n", "-c", str(config)])
+        self.launch([str(HOME / "usr/sbin/proftpd"), "-n", "-c", str(config)])
         self.await_ready(self._greets)
         return self
 

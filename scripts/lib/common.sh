@@ -6,7 +6,9 @@ readonly PACKAGES=(
   libnghttp2-dev libcurl4-openssl-dev libssh2-1-dev libssl-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config openssh-server openssh-client python3-venv curl
 )
 # What only the tests and benches talk to.
-readonly TEST_PACKAGES=(vsftpd proftpd-core chromium fonts-dejavu-core zstd)
+readonly TEST_PACKAGES=(vsftpd chromium fonts-dejavu-core zstd libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3)
+# What of ProFTPD is needed, with the libraries above: Debian lets nobody install it beside vsftpd.
+readonly PROFTPD=.build/proftpd
 readonly VENV=.venv
 
 say() { printf -- '- %s\n' "$*"; }
@@ -40,13 +42,25 @@ install_packages() {
     say "switching off the system's own SSH server, which came with openssh-server"
     as_root systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
   fi
-  local unit
-  for package in vsftpd:vsftpd proftpd-core:proftpd; do
-    unit=${package#*:} package=${package%:*}
-    [[ " ${missing[*]} " == *" $package "* ]] || continue
-    say "switching off the system's own FTP server, which came with $package"
-    as_root systemctl disable --now "$unit.service" >/dev/null 2>&1 || true
-  done
+  if [[ " ${missing[*]} " == *" vsftpd "* ]]; then
+    say "switching off the system's own FTP server, which came with vsftpd"
+    as_root systemctl disable --now vsftpd.service >/dev/null 2>&1 || true
+  fi
+}
+
+unpack_proftpd() {
+  [ -x "$PROFTPD/usr/sbin/proftpd" ] && return
+  command -v dpkg-deb >/dev/null || return 0
+  say "unpacking ProFTPD into $PROFTPD"
+  local folder
+  folder=$(mktemp -d)
+  chmod 755 "$folder"
+  (cd "$folder" && { apt-get download -qq proftpd-core 2>/dev/null || { as_root apt-get update -qq && apt-get download -qq proftpd-core; }; }) ||
+    fail "ProFTPD's package can't be had: see the words above"
+  rm -rf "$PROFTPD"
+  mkdir -p "$PROFTPD"
+  dpkg-deb -x "$folder"/proftpd-core_*.deb "$PROFTPD"
+  rm -rf "$folder"
 }
 
 # python_tools REQUIREMENT...: a virtual environment with these; versions are those of Tests/Peers/requirements.txt.

@@ -17,6 +17,9 @@ struct DeliveryEnded: Error, CustomStringConvertible {
 }
 
 struct DeliveryWorkflow: Sendable {
+  /// What is on its way when a delivery is cancelled or paused may still arrive, and counts then.
+  private static let lastChunksPatience = Duration.seconds(2)
+
   let archive: DeliveryArchive
   let destinations: DestinationStore
   let broker: StorageBroker.Client
@@ -126,9 +129,17 @@ struct DeliveryWorkflow: Sendable {
     let choice = try await resolve(journal)
     let destination = try await connect(choice, journal)
     do {
-      try await plan(choice, destination, journal)
-      let files = if let sums { sums } else { try await JournalSums(journal) }
-      try await move(files, choice, destination, journal, outbox, shared)
+      try await withTaskCancellationHandler {
+        try await plan(choice, destination, journal)
+        let files = if let sums { sums } else { try await JournalSums(journal) }
+        try await move(files, choice, destination, journal, outbox, shared)
+      } onCancel: {
+        Task {
+          // Nobody cancels this sleep.
+          try? await Task.sleep(for: Self.lastChunksPatience)
+          await destination.abort()
+        }
+      }
       await destination.close()
     } catch {
       await destination.close()
@@ -252,10 +263,12 @@ struct DeliveryWorkflow: Sendable {
     defer { if choice.bandwidth != nil { self.throttles.release(server) } }
     // A chunk that is being compressed is there twice.
     let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk * (delivery.options.compresses ? 2 : 1))
-    let buffers = BufferPool(most: inFlight)
+    // A server that takes one stream is sent it in its own time.
+    let resting = capabilities.writesAtOffsets || inFlight == 1 ? 0 : 1
+    let buffers = BufferPool(most: inFlight, resting: resting)
     let tools = DeliveryTools(
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers, shared),
-      persist: persist, chunks: Slots(inFlight), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
+      persist: persist, chunks: Slots(inFlight - resting), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
       options: delivery.options,
       writesAtOffsets: capabilities.writesAtOffsets, hashing: RemoteHashing(capabilities.remoteHashes, delivery.options.proof),
       protocolName: choice.address.scheme, claims: claims, server: server,
