@@ -121,8 +121,8 @@ public enum RemoteHash: Sendable, Hashable {
   case gmac, sha256, sha1, md5, crc32
 }
 
-/// What a server may be asked of a whole file. But for the GMAC these tell bytes from others by accident alone; that a server
-/// which lies is believed is so with each of them.
+/// What a server may be asked of a whole file. Whichever it is, a server that lies about what it holds is believed; of changes by
+/// accident SHA-1 and MD5 tell as surely as SHA-256.
 public enum FileCode: Sendable, Equatable {
   case gmac(GMACParameters)
   case sha1, md5

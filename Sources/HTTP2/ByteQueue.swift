@@ -24,6 +24,13 @@ struct ByteQueue: ~Copyable {
     tail += bytes.count
   }
 
+  /// Takes a block of memory with what it holds in place of a copy, and frees it with `deallocate`. Only while the queue is empty.
+  mutating func adopt(_ block: UnsafeMutableRawPointer, capacity: Int, count: Int) {
+    precondition(isEmpty, "a block can't be adopted behind bytes that wait")
+    base?.deallocate()
+    (base, self.capacity, head, tail) = (block, capacity, 0, count)
+  }
+
   private mutating func makeRoom(_ more: Int) {
     let waiting = count
     if let base, capacity - waiting >= more, head >= capacity / 2 {

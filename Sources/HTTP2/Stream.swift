@@ -59,6 +59,17 @@ public final class HTTP2Stream {
     connection.resume(self)
   }
 
+  /// Whether `write(adopting:)` may be used now.
+  public var canAdopt: Bool { output.isEmpty }
+
+  /// As `write`, of a block that the stream takes over and frees with `deallocate`: for what is too long to be copied for nothing.
+  public func write(adopting block: UnsafeMutableRawPointer, capacity: Int, count: Int) {
+    guard !isClosed, !outputEnded else { return block.deallocate() }
+    output.adopt(block, capacity: capacity, count: count)
+    connection.unsentBytes += count
+    connection.resume(self)
+  }
+
   public func write(_ buffer: ByteBuffer) {
     buffer.withUnsafeReadableBytes { write($0) }
   }

@@ -35,6 +35,20 @@ public struct WireWriter: ~Copyable {
   @inlinable public mutating func reset(prefix: Int = 0) { count = prefix }
 
   @inlinable public var byteCount: Int { count }
+  public var capacityInBytes: Int { capacity }
+
+  /// Gives its block away, if that is its own, and begins with another. Whoever takes it frees it with `deallocate`.
+  /// - Parameter most: bytes of the new block, which is no larger than the old one.
+  /// - Returns: the block, its capacity, and the bytes that it holds.
+  public mutating func surrender(keeping most: Int) -> (block: UnsafeMutableRawPointer, capacity: Int, count: Int)? {
+    guard isOwned else { return nil }
+    defer {
+      capacity = max(16, min(capacity, most))
+      base = .allocate(byteCount: capacity, alignment: 8)
+      count = 0
+    }
+    return (base, capacity, count)
+  }
 
   @inlinable
   public borrowing func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {

@@ -8,6 +8,9 @@ enum MessageFraming {
   /// Writers that grew beyond this are not kept for the next message.
   static let keptCapacity = 64 << 10
 
+  /// A message of fewer bytes is copied sooner than memory is found for the next.
+  static let leastGiven = 4 << 10
+
   /// Writes a message with its prefix into `writer`, over what it held.
   static func frame(into writer: inout WireWriter, _ encode: (inout WireWriter) -> Void) {
     writer.reset(prefix: prefixLength)
@@ -42,6 +45,11 @@ enum MessageFraming {
     buffer.writeImmutableBuffer(payload)
     return buffer
   }
+}
+
+extension WireWriter {
+  /// Its memory may go with the message: it is large, and little of it empty.
+  var isWorthGiving: Bool { byteCount >= MessageFraming.leastGiven && byteCount >= capacityInBytes / 2 }
 }
 
 /// Cuts arriving bytes into messages. A message that arrives in one piece is handed on without a copy.

@@ -254,7 +254,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   @usableFromInline
   func write(compress: Bool, _ encode: (inout WireWriter) -> Void) throws(RPCError) -> Bool {
     let stream = try streamForMessage()
-    try connection.withFramed(compressionNow(compress), encode) { stream.write($0) }
+    try connection.write(compressionNow(compress), to: stream, encode)
     return stream.unsentBytes < Self.highWater
   }
 

@@ -129,15 +129,17 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
     // Nobody listens to the rest of the request, which nghttp2 then drops.
   }
 
-  /// Frames a message and hands its bytes to `body`, valid during its call only.
-  func withFramed(
-    _ compression: CompressionAlgorithm, _ encode: (inout WireWriter) -> Void, _ body: (UnsafeRawBufferPointer) -> Void
+  /// Frames a message and writes it to the stream.
+  func write(
+    _ compression: CompressionAlgorithm, to stream: HTTP2Stream, _ encode: (inout WireWriter) -> Void
   ) throws(RPCError) {
     MessageFraming.frame(into: &scratch, encode)
     if compression == .gzip {
-      try MessageFraming.compressed(scratch).withUnsafeReadableBytes { body($0) }
+      stream.write(try MessageFraming.compressed(scratch))
+    } else if scratch.isWorthGiving, stream.canAdopt, let given = scratch.surrender(keeping: MessageFraming.keptCapacity) {
+      stream.write(adopting: given.block, capacity: given.capacity, count: given.count)
     } else {
-      scratch.withUnsafeBytes { body($0) }
+      scratch.withUnsafeBytes { stream.write($0) }
     }
     if scratch.byteCount > MessageFraming.keptCapacity { scratch = WireWriter(prefix: MessageFraming.prefixLength) }
   }

@@ -15,12 +15,12 @@ extension DeliveryWorkflow {
     let server = DestinationAddress(
       scheme: address.scheme, user: address.user, host: address.host, port: address.port, path: RemotePath(.home))
     let shown = server.description.hasSuffix("/~") ? String(server.description.dropLast(2)) : server.description
+    let byServer = await journal.meta.hashesSHA256 ?? false
     let receipt = Receipts.make(
       delivery, files: files, hostKey: await journal.meta.hostKey,
       source: try await scheme(source.connection, delivery) + source.bucket, server: shown,
       proof: Receipts.proof(
-        delivery.options.proof, byServer: choice.allowsHashCommand || choice.address.scheme.hasPrefix("ftp"), files: files,
-        compresses: delivery.options.compresses),
+        delivery.options.proof, byServer: byServer, files: files, compresses: delivery.options.compresses),
       finishedAt: journal.now())
     let signed = try signer.sign(Array(receipt.jsonString().utf8))
     let kid = signer.kid

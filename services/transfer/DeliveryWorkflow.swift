@@ -261,6 +261,8 @@ struct DeliveryWorkflow: Sendable {
     let server = "\(choice.address.user)@\(choice.address.endpoint)"
     let throttles = try caps(delivery, choice, server, now: journal.context.clock.now)
     defer { if choice.bandwidth != nil { self.throttles.release(server) } }
+    let hashing = RemoteHashing(capabilities.remoteHashes, delivery.options.proof)
+    if hashing.hasSHA256, await journal.meta.hashesSHA256 == nil { try await journal.change { $0.meta.hashesSHA256 = true } }
     // A chunk that is being compressed is there twice.
     let inFlight = DeliveryWork.chunksInFlight(chunkSize: sums.largestChunk * (delivery.options.compresses ? 2 : 1))
     // A server that takes one stream is sent it in its own time.
@@ -270,7 +272,7 @@ struct DeliveryWorkflow: Sendable {
       journal: journal, destination: destination, threads: threads, reader: reader(delivery, journal, buffers, shared),
       persist: persist, chunks: Slots(inFlight - resting), buffers: buffers, codes: ChunkCodes(key: try await chunkKey(journal)),
       options: delivery.options,
-      writesAtOffsets: capabilities.writesAtOffsets, hashing: RemoteHashing(capabilities.remoteHashes, delivery.options.proof),
+      writesAtOffsets: capabilities.writesAtOffsets, hashing: hashing,
       protocolName: choice.address.scheme, claims: claims, server: server,
       throttles: throttles)
     let work = DeliveryWork(tools: tools, sums: sums, atOnce: choice.maxConnections)

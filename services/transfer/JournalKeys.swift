@@ -70,6 +70,8 @@ struct DeliveryMeta: Codable, Sendable, Equatable {
   var isPausedUntaken: Bool?
   /// Of the chunks' GMACs, base64; made by the first run that moves files.
   var chunkKey: String?
+  /// The server computes SHA-256 of what it holds; what it didn't tell was read back.
+  var hashesSHA256: Bool?
   /// Other hashes than SHA-256 that servers proved files by, "sha1" say; once the receipt is made.
   var serverHashes: [String]?
 

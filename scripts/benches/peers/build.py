@@ -12,7 +12,7 @@ import sys
 SOURCES = pathlib.Path(__file__).resolve().parent
 ROOT = SOURCES.parents[2]
 OUTPUT = ROOT / ".build/bench-peers"
-PACKAGES = ["libgrpc++-dev", "protobuf-compiler-grpc", "protobuf-compiler", "nghttp2-client", "nghttp2-server"]
+PACKAGES = ["libgrpc++-dev", "libprotobuf-dev", "protobuf-compiler-grpc", "protobuf-compiler", "nghttp2-client", "nghttp2-server"]
 # As the release of FileFerry is built, so that memory can be compared.
 SWIFT_BUILD = ["swift", "build", "-c", "release", "--static-swift-stdlib"]
 
