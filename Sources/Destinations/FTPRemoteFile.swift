@@ -70,15 +70,16 @@ actor FTPRemoteFile: RemoteFile {
   func start() async throws(DestinationError) {
     do throws(DestinationError) { try await begin(at: 0) } catch {
       let mayBeFolders = [.denied, .missing, .failed, .invalidPath].contains(error.kind) && !error.retryable
-      guard mayBeFolders, try await makeFolders() else { throw error }
+      guard mayBeFolders else { throw error }
+      // Where none is missing now, another file's beginning may have made it since.
+      try await makeFolders()
       try await begin(at: 0)
     }
   }
 
-  /// False if they were all there.
-  private func makeFolders() async throws(DestinationError) -> Bool {
+  private func makeFolders() async throws(DestinationError) {
     let (folder, folderMode) = (path.parent, folderMode)
-    return try await pool.withConnection { (connection) async throws(FTPError) in
+    try await pool.withConnection { (connection) async throws(FTPError) in
       let made = try await connection.makeDirectories(folder)
       for folder in made {
         guard let folderMode, try await !connection.setMode(folderMode, of: folder.text) else { continue }
@@ -86,7 +87,6 @@ actor FTPRemoteFile: RemoteFile {
           .unsupported, "\(connection.endpoint) made \(folder), and sets no permissions of folders.",
           nextStep: "Leave the folders' permissions out for this server.")
       }
-      return !made.isEmpty
     }
   }
 

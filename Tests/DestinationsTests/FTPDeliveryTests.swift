@@ -107,6 +107,26 @@ extension RemoteFile {
     await destination.close()
   }
 
+  @Test("files that begin at once in a folder that is not there all find it made")
+  func foldersAtOnce() async throws {
+    let server = try VsftpdServer()
+    let destination = try server.destination()
+    for round in 0..<10 {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for index in 0..<4 {
+          let path = try server.path("new-\(round)/deeper/\(index)")
+          group.addTask {
+            let file = try await destination.create(path, size: 3)
+            try await file.write(ByteBuffer(string: "abc"), at: 0)
+            try await file.commit(size: 3, overwrite: false)
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+    await destination.close()
+  }
+
   @Test("times are set where the server takes them, and what it refuses is told after the rest is done")
   func attributes() async throws {
     let server = try VsftpdServer(settings: ["anon_other_write_enable=YES"])
