@@ -3,7 +3,6 @@ as far as the requester lets it, and the signed receipt names what it said."""
 import hashlib
 import os
 import pathlib
-import socket
 import subprocess
 import uuid
 import zlib
@@ -46,15 +45,8 @@ class ProFTPD(servers.Program):
             "AuthOrder mod_auth_file.c", "RootLogin on", "RequireValidShell off", "DefaultRoot ~", "AllowOverwrite on",
             "AllowStoreRestart on", "DigestEngine on", f"DigestAlgorithms {self.algorithms}"]) + "\n")
         self.launch([str(HOME / "usr/sbin/proftpd"), "-n", "-c", str(config)])
-        self.await_ready(self._greets)
+        self.await_ready(lambda: servers.greets(self.port, b"220 "))
         return self
-
-    def _greets(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                return connection.recv(4) == b"220 "
-        except OSError:
-            return False
 
     def commands(self) -> list[str]:
         """What was asked for so far, without what was given."""

@@ -200,6 +200,15 @@ class SeaweedFS(Program):
                 left.unlink(missing_ok=True)
 
 
+def greets(port: int, words: bytes) -> bool:
+    """Whether somebody there begins to speak, with these words."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+            return connection.recv(len(words)) == words
+    except OSError:
+        return False
+
+
 class OpenSSH(Program):
     """A customer's SFTP server, run by the present user, with a key login made for it."""
 
@@ -243,11 +252,7 @@ class OpenSSH(Program):
         return self
 
     def _greets(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                return connection.recv(4) == b"SSH-"
-        except OSError:
-            return False
+        return greets(self.port, b"SSH-")
 
 
 def write_source(directory: pathlib.Path) -> None:

@@ -6,7 +6,6 @@ import os
 import pathlib
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -76,7 +75,7 @@ class Vsftpd(servers.Program):
         config = self.directory / "vsftpd.conf"
         config.write_text("\n".join(lines) + "\n")
         self.launch([self.program(), str(config)])
-        self.await_ready(self._greets)
+        self.await_ready(lambda: servers.greets(self.port, b"220"))
         return self
 
     def _empty(self) -> pathlib.Path:
@@ -93,13 +92,6 @@ class Vsftpd(servers.Program):
         with open(self.certificate, "a") as both:
             both.write(key.read_text())
         key.unlink()
-
-    def _greets(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                return connection.recv(3) == b"220"
-        except OSError:
-            return False
 
 
 class World:
