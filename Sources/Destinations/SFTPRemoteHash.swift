@@ -98,24 +98,9 @@ actor SFTPRemoteHash {
     return bytes?.count == GMACParameters.codeLength ? bytes : nil
   }
 
-  /// Of a word in hexadecimal; nil if it is something else.
+  /// Of a word in hexadecimal without capitals; nil if it is something else.
   private static func bytes(_ word: Substring) -> [UInt8]? {
-    let digits = Array(word.utf8)
-    guard digits.count.isMultiple(of: 2) else { return nil }
-    var bytes: [UInt8] = []
-    for index in stride(from: 0, to: digits.count, by: 2) {
-      guard let high = nibble(digits[index]), let low = nibble(digits[index + 1]) else { return nil }
-      bytes.append(high << 4 | low)
-    }
-    return bytes
-  }
-
-  private static func nibble(_ digit: UInt8) -> UInt8? {
-    switch digit {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-    default: nil
-    }
+    word.contains(where: \.isUppercase) ? nil : [UInt8](hexadecimal: word)
   }
 
   // MARK: The commands

@@ -53,11 +53,7 @@ public enum FTPHash: CaseIterable, Sendable {
   }
 
   private func bytes(_ word: some StringProtocol) -> [UInt8]? {
-    let digits = Array(word.utf8)
-    guard digits.count == 2 * length else { return nil }
-    let nibbles = digits.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-    guard nibbles.count == digits.count else { return nil }
-    return stride(from: 0, to: nibbles.count, by: 2).map { UInt8(nibbles[$0] << 4 | nibbles[$0 + 1]) }
+    word.utf8.count == 2 * length ? [UInt8](hexadecimal: word) : nil
   }
 }
 

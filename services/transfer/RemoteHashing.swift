@@ -31,11 +31,13 @@ struct RemoteHashing: Sendable {
 
   /// As a receipt names what the server said; nil where that is as good as SHA-256.
   static func text(_ code: FileCode, _ value: [UInt8]) -> String? {
+    let name: String
     switch code {
-    case .gmac: nil
-    case .sha1: "sha1:" + Hex.encode(value)
-    case .md5: "md5:" + Hex.encode(value)
-    case .crc32: "crc32:" + Hex.encode(value)
+    case .gmac: return nil
+    case .sha1: name = "sha1"
+    case .md5: name = "md5"
+    case .crc32: name = "crc32"
     }
+    return name + ":" + Hex.encode(value)
   }
 }

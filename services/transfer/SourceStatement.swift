@@ -105,15 +105,9 @@ struct SourceStatement: Sendable, Equatable {
       headers["x-amz-server-side-encryption-customer-algorithm"] == nil,
       headers["x-amz-storage-class"]?.uppercased() != "EXPRESS_ONEZONE", !isComposite(headers),
       let etag = headers["etag"].map(EntityTag.quoted), etag.utf8.count == 34,
-      let value = hexadecimal(etag.dropFirst().dropLast())
+      let value = [UInt8](hexadecimal: etag.dropFirst().dropLast())
     else { return nil }
     return SourceStatement(.md5, value)
-  }
-
-  private static func hexadecimal(_ text: Substring) -> [UInt8]? {
-    let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-    guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
-    return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
   }
 
   /// Takes a moment with many bytes: call it on a work thread.
