@@ -40,6 +40,8 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   public var delegate: (any HTTP2ConnectionDelegate)?
   public internal(set) var isGoingAway = false
   public var openStreams: Int { streams.count }
+  /// When the bytes at hand, or the last ones, had come.
+  public var lastHeard: NIODeadline { times.lastHeard }
   public var channel: (any Channel)? { context?.channel }
 
   let memory = SessionMemory()
@@ -48,14 +50,21 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// In no order; a stream knows its place.
   private(set) var streams: [HTTP2Stream] = []
   var incoming = HeaderCollector()
-  var literals = RepeatedLiterals(prefaceLength: Int(NGHTTP2_CLIENT_MAGIC_LEN))
+  var blocks = HeaderBlocks(prefaceLength: Int(NGHTTP2_CLIENT_MAGIC_LEN))
+  /// The fields of the frame that nghttp2 is at, if `blocks` has decoded them.
+  var decodedHeaders: HTTP2Headers?
+  var spares = SpareBlocks()
   /// Bytes that all streams have yet to send.
   public internal(set) var unsentBytes = 0
   var skippedStreams = SkippedStreams()
   var idleFrames: FrameBudget
   var forcedResets: FrameBudget
   var times = ConnectionTimes()
+  /// Frames on their way to the channel: short ones are gathered in `frames`, where that costs least.
   private var output = ByteBuffer()
+  private var frames = ByteQueue()
+  /// Of requests.
+  private var tokens = SentTokens()
   /// True while a read is taken in; `connectionHasRead` follows.
   public private(set) var isReading = false
   /// Asked for inside a read: nghttp2 is told once it is out of its receive function, which `callbackResult` makes it leave.
@@ -105,8 +114,8 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     times.lastHeard = .now()
     let result = insideSession {
       unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
-        // Answers have no long values that come again and again.
-        let bytes = role == .server ? literals.rewrite(bytes) : bytes
+        // A client gets few fields with an answer, and most of them by index.
+        let bytes = role == .server ? blocks.rewrite(bytes, limit: configuration.maxHeaderListSize) : bytes
         return nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
       }
     }
@@ -126,7 +135,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   public func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     if let endAsked { terminate(endAsked) } else { drain() }
-    literals.release(above: keptCapacity)
+    blocks.release(above: keptCapacity)
     watchOpenFrame()
     context.fireChannelReadComplete()
   }
@@ -202,8 +211,9 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     guard let session, let context, !isClosing, !isDraining else { return }
     isDraining = true
     defer { isDraining = false }
-    let channel = context.channel
-    while channel.isWritable {
+    // Only a flush can change that.
+    var isWritable = context.channel.isWritable
+    while isWritable {
       var bytes: UnsafePointer<UInt8>?
       let count = insideSession { nghttp2_session_mem_send(session, &bytes) }
       guard self.session != nil else { return }
@@ -215,9 +225,11 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
         }
         break
       }
-      output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: count))
-      if output.readableBytes >= Self.flushSize {
+      let given = UnsafeRawBufferPointer(start: bytes, count: count)
+      if role == .client { tokens.append(given, to: &frames) } else { frames.append(given) }
+      if output.readableBytes + frames.count >= Self.flushSize {
         flush(context)
+        isWritable = context.channel.isWritable
         // A write that fails closes the channel before it returns, and the session is gone with it.
         guard self.session != nil else { return }
       }
@@ -241,16 +253,31 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// nghttp2's send_data callback: a DATA frame's header and as much of the stream's body.
   func writeData(_ stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, count: Int) {
-    output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: Self.frameHeaderLength))
-    output.writeBytes(UnsafeRawBufferPointer(rebasing: stream.output.readable[0..<count]))
+    frames.append(UnsafeRawBufferPointer(start: frameHeader, count: Self.frameHeaderLength))
+    let body = UnsafeRawBufferPointer(rebasing: stream.output.readable[0..<count])
+    if count <= Self.shortBody {
+      frames.append(body)
+    } else {
+      moveFrames()
+      output.writeBytes(body)
+    }
     stream.output.consume(count)
     unsentBytes -= count
     if stream.output.isEmpty, !stream.outputEnded { stream.delegate?.streamDrained(stream) }
   }
 
   static let frameHeaderLength = 9
+  /// Longer bodies are not copied a second time.
+  private static let shortBody = 1 << 10
+
+  private func moveFrames() {
+    guard !frames.isEmpty else { return }
+    output.writeBytes(frames.readable)
+    frames.clear(keeping: keptCapacity)
+  }
 
   private func flush(_ context: ChannelHandlerContext) {
+    moveFrames()
     guard output.readableBytes > 0 else { return }
     context.writeAndFlush(wrapOutboundOut(output), promise: nil)
     // The socket mostly takes all at once; then the buffer is ours alone again and `clear` keeps its memory.
@@ -291,7 +318,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     let stream = HTTP2Stream(connection: self, id: 0)
     stream.delegate = delegate
     var provider = dataProvider(stream)
-    let id = headers.withNameValues {
+    let id = headers.withNameValues(preparing: { tokens.prepare(&$0, blockSize: $1) }) {
       nghttp2_submit_request(session, nil, $0.baseAddress, $0.count, &provider, Unmanaged.passUnretained(stream).toOpaque())
     }
     guard id > 0 else { return nil }
@@ -409,14 +436,15 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func receivedHeaders(_ stream: HTTP2Stream, isRequest: Bool, endStream: Bool) {
-    guard !incoming.isTooLarge else {
+    let decoded = decodedHeaders.take()
+    guard decoded != nil || !incoming.isTooLarge else {
       stream.reset(.enhanceYourCalm)
       // nghttp2 closes it when the RST_STREAM has left; its owner need not wait.
       unsentBytes -= stream.unsentBytes
       stream.close(.headersTooLarge)
       return
     }
-    let headers = incoming.take()
+    let headers = decoded ?? incoming.take()
     if isRequest {
       idleFrames.earn()
       startKeepalive()
@@ -430,7 +458,10 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   func closed(_ stream: HTTP2Stream, error: HTTP2ErrorCode) {
     unsentBytes -= stream.unsentBytes
     remove(stream)
-    if streams.isEmpty { becameIdle() }
+    if streams.isEmpty {
+      tokens.nothingIsUnderWay()
+      becameIdle()
+    }
     stream.close(error)
   }
 }

@@ -123,6 +123,20 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
     }
   }
 
+  /// The same with each field changed by `prepare`, which is told how many bytes all of them have. Not for fields that were
+  /// `preparedForReuse`.
+  func withNameValues<R>(
+    preparing prepare: (inout nghttp2_nv, Int) -> Void, _ body: (UnsafeBufferPointer<nghttp2_nv>) -> R
+  ) -> R {
+    storage.withUnsafeBytes { bytes in
+      withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, count)) { pairs in
+        fill(pairs, from: bytes, flags: NGHTTP2_NV_FLAG_NONE.rawValue)
+        for index in 0..<count { prepare(&pairs[index], bytes.count) }
+        return body(UnsafeBufferPointer(rebasing: pairs[0..<count]))
+      }
+    }
+  }
+
   fileprivate func fill(
     _ pairs: UnsafeMutableBufferPointer<nghttp2_nv>, from bytes: UnsafeRawBufferPointer, flags: UInt32
   ) {

@@ -147,10 +147,11 @@ extension HTTP2Connection {
   private func receivedField(
     _ name: UnsafePointer<UInt8>?, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
   ) -> Int32 {
+    guard decodedHeaders == nil else { return 0 }
     let limit = configuration.maxHeaderListSize
-    literals.original(UnsafeRawBufferPointer(start: value, count: valueLength)) {
-      incoming.add(name: UnsafeRawBufferPointer(start: name, count: nameLength), value: $0, limit: limit)
-    }
+    incoming.add(
+      name: UnsafeRawBufferPointer(start: name, count: nameLength),
+      value: UnsafeRawBufferPointer(start: value, count: valueLength), limit: limit)
     guard incoming.listSize > limit * Self.headerBombFactor else { return 0 }
     closeNow(.enhanceYourCalm, because: "the peer sent a header block of more than \(incoming.listSize) bytes")
     return callbackResult
@@ -174,6 +175,11 @@ extension HTTP2Connection {
   private func began(_ header: nghttp2_frame_hd) {
     times.frameIsOpen = header.type != NGHTTP2_DATA.rawValue
     guard role == .server, header.type == NGHTTP2_HEADERS.rawValue else { return }
+    switch blocks.began(header.stream_id) {
+    case .nghttp2: decodedHeaders = nil
+    case .here(let headers): decodedHeaders = headers
+    case .lost: closeNow(.internalError, because: "the header blocks of its requests could not be told apart")
+    }
     if header.stream_id > skippedStreams.highest {
       skippedStreams.opened(header.stream_id)
     } else if skippedStreams.contains(header.stream_id) {

@@ -54,6 +54,7 @@ public final class HTTP2Stream {
   /// Queues body bytes. The caller watches `unsentBytes` and waits for `streamDrained`.
   public func write(_ bytes: UnsafeRawBufferPointer) {
     guard !isClosed, !outputEnded else { return }
+    if output.capacityInBytes == 0 { connection.spares.lend(bytes.count, to: &output) }
     output.append(bytes)
     connection.unsentBytes += bytes.count
     connection.resume(self)
@@ -114,7 +115,7 @@ public final class HTTP2Stream {
   func close(_ error: HTTP2ErrorCode) {
     guard !isClosed else { return }
     isClosed = true
-    output.release()
+    connection.spares.takeBack(&output)
     let listener = delegate
     delegate = nil
     listener?.streamClosed(self, error: error)

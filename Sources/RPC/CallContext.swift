@@ -1,5 +1,6 @@
 // What a handler and the interceptors know of a call.
 import HTTP2
+import NIOCore
 import ProtoWire
 import Synchronization
 
@@ -9,7 +10,11 @@ public protocol ContextKey { associatedtype Value: AnyObject & Sendable }
 
 public struct CallContext: Sendable {
   @usableFromInline let call: ServerCall
-  private var values: [(key: ObjectIdentifier, value: any AnyObject & Sendable)] = []
+  private typealias Entry = (key: ObjectIdentifier, value: any AnyObject & Sendable)
+  /// The first two need no array.
+  private var first: Entry?
+  private var second: Entry?
+  private var others: [Entry] = []
 
   init(_ call: ServerCall) { self.call = call }
 
@@ -18,6 +23,8 @@ public struct CallContext: Sendable {
   /// "127.0.0.1:52144"
   public var peer: String { call.connection.peer }
   public var deadline: Deadline? { call.deadline }
+  /// When the call's header block had come.
+  public var arrived: NIODeadline { call.arrived }
   /// What the client's certificate says of it, on a connection with mutual TLS.
   public var peerCertificate: PeerCertificate? { call.connection.peerCertificate }
 
@@ -26,6 +33,8 @@ public struct CallContext: Sendable {
 
   /// One value of the metadata, without making all of it.
   public func header(_ name: StaticString) -> String? { call.headers[name] }
+
+  public func hasHeader(_ name: StaticString) -> Bool { withHeader(name) { _ in true } ?? false }
 
   /// The same without making a String; the bytes are valid during the call of `body` only.
   @inlinable
@@ -37,13 +46,24 @@ public struct CallContext: Sendable {
     get {
       let wanted = ObjectIdentifier(key)
       // What stands under a key was put there by the setter below, so it is of the key's type.
-      for entry in values where entry.key == wanted { return unsafeDowncast(entry.value, to: K.Value.self) }
+      if let first, first.key == wanted { return unsafeDowncast(first.value, to: K.Value.self) }
+      if let second, second.key == wanted { return unsafeDowncast(second.value, to: K.Value.self) }
+      for entry in others where entry.key == wanted { return unsafeDowncast(entry.value, to: K.Value.self) }
       return nil
     }
     set {
       let wanted = ObjectIdentifier(key)
-      if let index = values.firstIndex(where: { $0.key == wanted }) { values.remove(at: index) }
-      if let newValue { values.append((wanted, newValue)) }
+      if first?.key == wanted { first = nil }
+      if second?.key == wanted { second = nil }
+      if !others.isEmpty { others.removeAll { $0.key == wanted } }
+      guard let newValue else { return }
+      if first == nil {
+        first = (wanted, newValue)
+      } else if second == nil {
+        second = (wanted, newValue)
+      } else {
+        others.append((wanted, newValue))
+      }
     }
   }
 

@@ -32,18 +32,17 @@ public final class CallMetrics: Sendable {
   /// Outermost of all, so that what other interceptors refuse counts too. Calls of unknown methods, and those refused because
   /// the server is full, reach no interceptor.
   public var interceptor: ServerInterceptor {
-    ServerInterceptor { [self] (context, next) async throws(RPCError) in
-      let method = context.methodState(of: self) { self.method(context.path) }
-      method.running.add(1, ordering: .relaxed)
-      let start = NIODeadline.now()
-      do throws(RPCError) {
-        try await next(context)
-        Self.record(method, start, context.endedWith ?? .ok)
-      } catch {
-        Self.record(method, start, context.endedWith ?? error.code)
-        throw error
-      }
-    }
+    ServerInterceptor(
+      before: { [self] (context) throws(RPCError) in
+        state(context).running.add(1, ordering: .relaxed)
+      },
+      after: { [self] context, error in
+        Self.record(state(context), context.arrived, context.endedWith ?? error?.code ?? .ok)
+      })
+  }
+
+  private func state(_ context: CallContext) -> Method {
+    context.methodState(of: self) { method(context.path) }
   }
 
   private static func record(_ method: Method, _ start: NIODeadline, _ code: StatusCode) {

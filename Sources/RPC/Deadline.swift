@@ -26,7 +26,7 @@ public struct Deadline: Sendable, Comparable, Hashable {
   }
 
   /// Nil if the text is not a timeout as gRPC writes it.
-  init?(headerValue text: UnsafeRawBufferPointer) {
+  init?(headerValue text: UnsafeRawBufferPointer, from start: NIODeadline) {
     guard text.count >= 2, text.count <= 9, let unit = text.last else { return nil }
     var value: Int64 = 0
     for digit in text.dropLast() {
@@ -44,7 +44,7 @@ public struct Deadline: Sendable, Comparable, Hashable {
     default: return nil
     }
     let (nanoseconds, overflow) = value.multipliedReportingOverflow(by: size)
-    self.init(instant: .now() + .nanoseconds(overflow ? .max / 2 : min(nanoseconds, .max / 2)))
+    self.init(instant: start + .nanoseconds(overflow ? .max / 2 : min(nanoseconds, .max / 2)))
   }
 
   init(instant: NIODeadline) { self.instant = instant }

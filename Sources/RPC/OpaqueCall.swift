@@ -50,7 +50,7 @@ extension Deadline {
   /// From the value of `grpc-timeout`: "250m". Nil if it is not a timeout as gRPC writes it.
   public init?(grpcTimeout text: String) {
     var text = text
-    let deadline = text.withUTF8 { Deadline(headerValue: UnsafeRawBufferPointer($0)) }
+    let deadline = text.withUTF8 { Deadline(headerValue: UnsafeRawBufferPointer($0), from: .now()) }
     guard let deadline else { return nil }
     self = deadline
   }

@@ -35,10 +35,9 @@ public final class RateLimit: Sendable {
 
   /// Refuses with RESOURCE_EXHAUSTED, QuotaFailure and RetryInfo. Behind whatever finds out who calls.
   public var interceptor: ServerInterceptor {
-    ServerInterceptor { [self] (context, next) async throws(RPCError) in
+    ServerInterceptor(before: { [self] (context) throws(RPCError) in
       if let caller = key(context), let pause = take(caller) { throw refusal(caller, pause) }
-      try await next(context)
-    }
+    })
   }
 
   private func refusal(_ caller: String, _ pause: Duration) -> RPCError {

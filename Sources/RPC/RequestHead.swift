@@ -13,7 +13,8 @@ struct RequestHead {
   private(set) var encoding: CompressionAlgorithm? = .identity
   private(set) var acceptsGzip = false
 
-  init(_ headers: HTTP2Headers, _ methods: MethodTable) {
+  /// - Parameter arrived: when the caller's timeout begins.
+  init(_ headers: HTTP2Headers, _ methods: MethodTable, arrived: NIODeadline) {
     var isPost = false
     var isHead = false
     var isGRPC = false
@@ -29,7 +30,7 @@ struct RequestHead {
         if HTTP2Headers.equal(name, "content-type") {
           isGRPC = Self.isGRPC(value)
         } else if HTTP2Headers.equal(name, "grpc-timeout") {
-          deadline = Deadline(headerValue: value)
+          deadline = Deadline(headerValue: value, from: arrived)
           hasBadTimeout = deadline == nil
         }
       case 13:

@@ -14,12 +14,14 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   let connection: ServerConnection
   let response = Mutex(ResponseSettings())
   let method: RegisteredMethod?
+  /// When its header block had come.
+  let arrived: NIODeadline
   private let acceptsGzip: Bool
   private var stream: HTTP2Stream?
   private var deframer: MessageDeframer
   private var sink = RequestSink.none
-  /// What the chain of interceptors ends in.
-  @usableFromInline private(set) var invocation: Invocation?
+  /// What the chain of interceptors ends in, until it begins.
+  private var invocation: Invocation?
   private var task: Task<Void, Never>?
   private var withheld = 0
   /// The caller has ended its side, and messages are still held for a slow reader.
@@ -45,6 +47,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
     stream: HTTP2Stream, encoding: CompressionAlgorithm, acceptsGzip: Bool
   ) {
     self.method = method
+    arrived = connection.transport.lastHeard
     self.headers = headers
     self.deadline = deadline
     self.connection = connection
@@ -80,9 +83,9 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
 
   /// The handler and all around it; what need not wait runs at once. Begins on the event loop.
   func runHandler() async {
-    guard !finished else { return }
+    guard !finished, let invocation = invocation.take() else { return }
     do throws(RPCError) {
-      try await connection.shared.chain.run(CallContext(self))
+      try await connection.shared.chain.run(CallContext(self), invocation)
       if loop.inEventLoop { finish(nil) } else { onLoop { $0.finish(nil) } }
     } catch {
       let failure = error

@@ -65,7 +65,7 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
   }
 
   func connection(_ connection: HTTP2Connection, opened stream: HTTP2Stream, headers: HTTP2Headers) {
-    let head = RequestHead(headers, shared.methods)
+    let head = RequestHead(headers, shared.methods, arrived: connection.lastHeard)
     if let refusal = head.refusal {
       refuse(stream, refusal)
       return

@@ -40,11 +40,16 @@ public struct Access: Sendable, Equatable {
   }
 
   public func admits(_ caller: Caller?) -> Bool {
+    admits(verified: caller.map(VerifiedCaller.init))
+  }
+
+  /// Takes the object, because a `Caller` has eight strings that would be held for the question.
+  func admits(verified caller: VerifiedCaller?) -> Bool {
     if isPublic { return true }
     guard let caller else { return false }
-    if let service = caller.service, anyService || services.contains(service) { return true }
-    if caller.isService || (onlyInPerson && caller.actor != nil) { return false }
-    return anyPerson || !roles.isDisjoint(with: caller.roles)
+    if let service = caller.caller.service, anyService || services.contains(service) { return true }
+    if caller.caller.isService || (onlyInPerson && caller.caller.actor != nil) { return false }
+    return anyPerson || !roles.isDisjoint(with: caller.caller.roles)
   }
 
   /// For the sentence a refused caller reads: "role operator or admin".

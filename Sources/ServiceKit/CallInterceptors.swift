@@ -11,33 +11,45 @@ public enum CallInterceptors {
     _ verifier: TokenVerifier, _ logger: Logger, metrics: CallMetrics,
     rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
   ) -> [ServerInterceptor] {
-    [metrics.interceptor, tracing(logger), access(verifier, logger, rules: rules)]
+    [metrics.interceptor, logging(logger), access(verifier, logger, rules: rules), tracing]
   }
 
-  /// The rest of the call, and what it logs, belongs to its trace.
-  static func tracing(_ logger: Logger) -> ServerInterceptor {
-    ServerInterceptor { (context, next) async throws(RPCError) in
-      let trace = (context.withHeader("traceparent") { TraceContext(traceparent: $0) } ?? nil)?.child() ?? .start()
-      let start = NIODeadline.now()
-      do {
-        try await TraceContext.$current.withValue(trace) { try await next(context) }
-        logger.debug("call ended", metadata: describe(context, start, .ok, trace))
-      } catch {
-        // withValue forgets which error its body throws; it is always the one of `next`.
-        let error: RPCError = error as? RPCError ?? RPCError(.internal, "the call failed")
-        logger.log(level: level(of: error.code), "call failed", metadata: describe(context, start, error.code, trace))
-        throw error
-      }
-    }
+  private enum Trace: ContextKey { typealias Value = TraceOfCall }
+  private final class TraceOfCall: Sendable {
+    let context: TraceContext
+    init(_ context: TraceContext) { self.context = context }
   }
 
-  private static func describe(
-    _ context: CallContext, _ start: NIODeadline, _ code: StatusCode, _ trace: TraceContext
-  ) -> Logger.Metadata {
+  /// Finds the trace that the call belongs to, and logs how it ended.
+  static func logging(_ logger: Logger) -> ServerInterceptor {
+    let logsAll = logger.logLevel <= .debug
+    return ServerInterceptor(
+      before: { (context) throws(RPCError) in
+        let sent = context.withHeader("traceparent") { TraceContext(traceparent: $0) } ?? nil
+        context[Trace.self] = TraceOfCall(sent?.child() ?? .start())
+      },
+      after: { context, error in
+        if let error {
+          logger.log(level: level(of: error.code), "call failed", metadata: describe(context, error.code))
+        } else if logsAll {
+          logger.debug("call ended", metadata: describe(context, .ok))
+        }
+      })
+  }
+
+  /// What the handler logs, and the calls that it makes, belong to the call's trace.
+  static let tracing = ServerInterceptor { (context, next) async throws(RPCError) in
+    guard let trace = context[Trace.self]?.context else { return try await next(context) }
+    // withValue forgets which error its body throws, so the body throws none.
+    let result = await TraceContext.$current.withValue(trace) { await next.result(context) }
+    try result.get()
+  }
+
+  private static func describe(_ context: CallContext, _ code: StatusCode) -> Logger.Metadata {
     [
       "method": .string(context.path), "peer": .string(context.peer), "status": .string(code.description),
-      "duration_us": .stringConvertible((NIODeadline.now() - start).nanoseconds / 1000),
-      "trace_id": .string(trace.traceID),
+      "duration_us": .stringConvertible((NIODeadline.now() - context.arrived).nanoseconds / 1000),
+      "trace_id": .string(context[Trace.self]?.context.traceID ?? ""),
     ]
   }
 
@@ -55,53 +67,73 @@ public enum CallInterceptors {
     _ verifier: TokenVerifier, _ logger: Logger,
     rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
   ) -> ServerInterceptor {
-    ServerInterceptor { (context, next) async throws(RPCError) in
-      guard let access = context.methodState(of: verifier, { MethodAccess(rules(context.path)) }).access else {
+    @Sendable func access(to context: CallContext) throws(RPCError) -> MethodAccess {
+      let access = context.methodState(of: verifier) { MethodAccess(rules(context.path)) }
+      guard access.isKnown else {
         logger.notice("call denied", metadata: ["method": .string(context.path), "reason": "not in the access matrix"])
         throw .denied("Nobody may call \(context.path).", next: "See that the method's name is right.")
       }
-      var context = context
-      do throws(RPCError) {
+      return access
+    }
+    return ServerInterceptor(
+      settle: { (context) throws(RPCError) in
+        let access = try access(to: context)
         // What was verified before is found by its bytes; a String is made of a token only the first time.
         if let known = verifier.known(authorizationOf: context) {
           context.set(known)
-        } else if let token = try bearerToken(context) {
-          context.set(try await verifier.verifiedCaller(token))
+        } else if context.hasHeader("authorization") {
+          return false
         }
-      } catch {
-        // A public method needs no token: whoever refreshes a session may still send the expired one along.
-        if !access.isPublic {
-          logger.notice(
-            "call denied",
-            metadata: [
-              "method": .string(context.path), "peer": .string(context.peer), "reason": .string(error.message),
-            ])
-          throw error
+        try admit(context, access, logger)
+        return true
+      },
+      otherwise: { (context, next) async throws(RPCError) in
+        let access = try access(to: context)
+        var context = context
+        do throws(RPCError) {
+          if let token = try bearerToken(context) { context.set(try await verifier.verifiedCaller(token)) }
+        } catch {
+          // A public method needs no token: whoever refreshes a session may still send the expired one along.
+          if !access.rule.isPublic {
+            logger.notice(
+              "call denied",
+              metadata: [
+                "method": .string(context.path), "peer": .string(context.peer), "reason": .string(error.message),
+              ])
+            throw error
+          }
         }
-      }
-      guard access.admits(context.verifiedCaller?.caller) else {
-        guard let caller = context.callerIfKnown else {
-          logger.notice(
-            "call denied",
-            metadata: ["method": .string(context.path), "peer": .string(context.peer), "reason": "no access token"])
-          throw .unauthenticated("This call needs an access token.", next: "Sign in first.")
-        }
-        logger.notice(
-          "call denied",
-          metadata: [
-            "method": .string(context.path), "caller": .string(caller.description), "reason": "not admitted",
-          ])
-        throw .denied(
-          "\(caller.name) may not do this: it needs \(access.needs).", next: "Ask an administrator for the role.")
-      }
-      try await next(context)
+        try admit(context, access, logger)
+        try await next(context)
+      })
+  }
+
+  private static func admit(_ context: CallContext, _ access: MethodAccess, _ logger: Logger) throws(RPCError) {
+    guard !access.rule.admits(verified: context.verifiedCaller) else { return }
+    guard let caller = context.callerIfKnown else {
+      logger.notice(
+        "call denied",
+        metadata: ["method": .string(context.path), "peer": .string(context.peer), "reason": "no access token"])
+      throw .unauthenticated("This call needs an access token.", next: "Sign in first.")
     }
+    logger.notice(
+      "call denied",
+      metadata: [
+        "method": .string(context.path), "caller": .string(caller.description), "reason": "not admitted",
+      ])
+    throw .denied(
+      "\(caller.name) may not do this: it needs \(access.rule.needs).", next: "Ask an administrator for the role.")
   }
 
   /// What the matrix says of one method.
   private final class MethodAccess: Sendable {
-    let access: Access?
-    init(_ access: Access?) { self.access = access }
+    let isKnown: Bool
+    /// Of a method that is not known: nobody.
+    let rule: Access
+    init(_ access: Access?) {
+      isKnown = access != nil
+      rule = access ?? .roles([])
+    }
   }
 
   /// Nil without an authorization field (RFC 6750 section 2.1).

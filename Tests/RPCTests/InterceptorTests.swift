@@ -72,6 +72,101 @@ struct InterceptorTests {
     }
   }
 
+  @Test("interceptors beside a call and around it keep their order, and each hears how what is behind it ended")
+  func beside() async throws {
+    let seen = Log<String>()
+    func beside(_ name: String) -> ServerInterceptor {
+      ServerInterceptor(
+        before: { (context) throws(RPCError) in
+          seen.add(name)
+          if context.header("x-stop") == name { throw RPCError(.permissionDenied, "stopped by \(name)") }
+        },
+        after: { seen.add("\(name) \($1?.code.description ?? "ok")") })
+    }
+    func around(_ name: String) -> ServerInterceptor {
+      ServerInterceptor { (context, next) async throws(RPCError) in
+        seen.add(name)
+        if context.header("x-stop") == name { throw RPCError(.permissionDenied, "stopped by \(name)") }
+        do throws(RPCError) { try await next(context) } catch {
+          seen.add("\(name) \(error.code.description)")
+          throw error
+        }
+        seen.add("\(name) ok")
+      }
+    }
+    let settling = ServerInterceptor(
+      settle: { (context) throws(RPCError) in
+        seen.add("s")
+        context[Caller.self] = Name("settled")
+        return context.header("x-wait") == nil
+      },
+      otherwise: { (context, next) async throws(RPCError) in
+        await Task.yield()
+        seen.add("waited")
+        var context = context
+        context[Caller.self] = Name("waited")
+        try await next(context)
+      })
+    let method = UnaryMethod<Empty, Payload>("test.Intercepted", "Call")
+    let chain = [beside("a"), beside("b"), settling, beside("c"), around("d"), beside("e")]
+    try await Pair.with(interceptors: chain) { router in
+      router.handle(method) { (_: Empty, context: CallContext) async throws(RPCError) -> Payload in
+        if context.header("x-stop") == "handler" { throw RPCError(.notFound, "nothing here") }
+        return .with(body: Array((context[Caller.self]?.text ?? "").utf8))
+      }
+    } _: { pair in
+      func call(_ fields: (String, String)...) async -> [String] {
+        let before = seen.entries.count
+        do throws(RPCError) {
+          let answer = try await pair.channel.unary(method, Empty(), CallOptions(metadata: Metadata(fields)))
+          seen.add(String(decoding: answer.body, as: UTF8.self))
+        } catch { seen.add("\(error.code.description)") }
+        return Array(seen.entries[before...])
+      }
+      let inside = ["c", "d", "e", "e ok", "d ok", "c ok"]
+      #expect(await call() == ["a", "b", "s"] + inside + ["b ok", "a ok", "settled"])
+      #expect(await call(("x-wait", "1")) == ["a", "b", "s", "waited"] + inside + ["b ok", "a ok", "waited"])
+      let denied = StatusCode.permissionDenied.description
+      #expect(await call(("x-stop", "b")) == ["a", "b", "a \(denied)", denied])
+      #expect(await call(("x-stop", "c")) == ["a", "b", "s", "c", "b \(denied)", "a \(denied)", denied])
+      #expect(
+        await call(("x-stop", "d")) == ["a", "b", "s", "c", "d", "c \(denied)", "b \(denied)", "a \(denied)", denied])
+      let lost = StatusCode.notFound.description
+      #expect(
+        await call(("x-stop", "handler"))
+          == ["a", "b", "s", "c", "d", "e"] + ["e", "d", "c", "b", "a"].map { "\($0) \(lost)" } + [lost])
+    }
+  }
+
+  @Test("handlers that wait now and then answer all the same, and whoever ends meanwhile ends")
+  func waitsNowAndThen() async throws {
+    let method = UnaryMethod<Payload, Payload>("test.Intercepted", "Sometimes")
+    try await Pair.with { router in
+      router.handle(method) { (request: Payload, _: CallContext) async throws(RPCError) -> Payload in
+        if request.body.first == 0 {
+          // Comes back on whatever thread Swift likes.
+          await Task.detached { await Task.yield() }.value
+        }
+        return request
+      }
+    } _: { pair in
+      for round in 0..<4 {
+        await withTaskGroup(of: Void.self) { group in
+          for number in 0..<100 {
+            // Hardly any, all, and then again hardly any.
+            let waits = round == 1 || number % 40 == 0
+            group.addTask {
+              let body: [UInt8] = [waits ? 0 : 1, UInt8(number)]
+              let answer = try? await pair.channel.unary(method, .with(body: body))
+              #expect(answer?.body == body)
+            }
+          }
+        }
+      }
+      #expect(pair.server.runningCalls == 0)
+    }
+  }
+
   // MARK: Metrics
 
   /// The samples of an exposition by name and labels.

@@ -40,7 +40,9 @@ private struct GuardedServer {
       return ListUsersResponse()
     }
     let server = Server(
-      router, interceptors: [CallInterceptors.tracing(logger), CallInterceptors.access(verifier, logger)])
+      router, interceptors: [
+        CallInterceptors.logging(logger), CallInterceptors.access(verifier, logger), CallInterceptors.tracing,
+      ])
     let port = try await server.start(host: "127.0.0.1", port: 0)
     let channel = ClientChannel(host: "127.0.0.1", port: port)
     do { try await body(channel) } catch {
