@@ -8,7 +8,7 @@ import Testing
 /// Confined to the test that made it, but for `stop`.
 final class OpenSSHServer: @unchecked Sendable {
   static let path = "/usr/sbin/sshd"
-  static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) && geteuid() == 0 }
+  static var isInstalled: Bool { InstalledServer.canStart(path) }
 
   let folder: String
   let port: UInt16

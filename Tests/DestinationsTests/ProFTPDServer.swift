@@ -12,7 +12,7 @@ final class ProFTPDServer: @unchecked Sendable {
   static let home = URL(filePath: #filePath).appending(path: "../../../.build/proftpd").standardized.path
   static let path = home + "/usr/sbin/proftpd"
   static let password = "pass-word-42"
-  static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) && geteuid() == 0 }
+  static var isInstalled: Bool { InstalledServer.canStart(path) }
 
   let folder: String
   let port: UInt16

@@ -11,7 +11,7 @@ import Testing
 final class VsftpdServer: @unchecked Sendable {
   static let path: String = "/usr/sbin/vsftpd"
   static let password = "pass word-%42"
-  static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) && geteuid() == 0 }
+  static var isInstalled: Bool { InstalledServer.canStart(path) }
 
   enum Mode: String, CaseIterable, Sendable {
     case ftp, ftpes, ftps

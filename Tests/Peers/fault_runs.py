@@ -20,7 +20,7 @@ from fault_plans import Run, make_sets
 from fault_proxy import FaultProxy
 from fault_s3 import FaultyS3
 from fault_servers import LyingSSH, RcloneS3, SmallDisks
-from test_delivery import verify
+from receipts import verify
 
 BUCKET = "faults"
 WAIT_SECONDS = 150

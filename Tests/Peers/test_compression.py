@@ -15,7 +15,7 @@ import samples
 from contract import api
 from deliveries import CHUNKS_IN_FLIGHT, unfinished
 from ferry_system import ADMIN_PASSWORD
-from test_delivery import verify
+from receipts import verify
 
 FORMATS = {api.COMPRESSION_GZIP: ".gz", api.COMPRESSION_ZSTD: ".zst"}
 CHUNK = 1 << 20

@@ -1,6 +1,5 @@
 """A delivery arrives byte for byte, with its two tickets, a receipt that anybody can check, and one notification; also when
 the transfer service, or everything, is killed in the middle of it."""
-import base64
 import hashlib
 import json
 import threading
@@ -9,33 +8,18 @@ import time
 import grpc
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import samples
 from contract import api, wait_until
 from deliveries import CHUNKS_IN_FLIGHT, STATES, assert_equal_trees, unfinished
 from ferry_system import SERVICES
+from receipts import verify
 
 CHUNK = 1 << 20
 
 
 def seconds(timestamp) -> float:
     return timestamp.seconds + timestamp.nanos / 1e9
-
-
-def verify(jws: str, jwk: str) -> dict:
-    """A receipt checked as anybody can: RFC 7515 and RFC 8037, with the public key alone. Returns what it says."""
-    proof, key = json.loads(jws), json.loads(jwk)
-
-    def raw(text: str) -> bytes:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-    assert (key["kty"], key["crv"]) == ("OKP", "Ed25519") and "d" not in key
-    header = json.loads(raw(proof["protected"]))
-    assert header["alg"] == "EdDSA" and header["kid"] == key["kid"]
-    signed = f"{proof['protected']}.{proof['payload']}".encode()
-    Ed25519PublicKey.from_public_bytes(raw(key["x"])).verify(raw(proof["signature"]), signed)
-    return json.loads(raw(proof["payload"]))
 
 
 def assert_told_once(courier, mail, teams, delivery) -> None:

@@ -13,7 +13,7 @@ import samples
 import servers
 from contract import api
 from deliveries import unfinished
-from test_delivery import verify
+from receipts import verify
 
 CHUNK = 1 << 20
 PASSWORD = "pass-word-42"
