@@ -63,8 +63,9 @@ enum FieldRole: UInt8 {
 }
 
 /// Which bytes surely may stand where: fewer than RFC 9110 and RFC 3986 allow, and all that occur.
-/// Immutable once made, and never freed, which makes `@unchecked Sendable` true.
-final class CharacterSet: @unchecked Sendable {
+/// A struct of a pointer, which nobody has to retain. Its table is never changed or freed, which makes `@unchecked Sendable`
+/// true.
+struct CharacterSet: @unchecked Sendable {
   static let shared = CharacterSet()
 
   struct Place: OptionSet {
@@ -76,10 +77,10 @@ final class CharacterSet: @unchecked Sendable {
     static let digits = Place(rawValue: 16)
   }
 
-  private let places: UnsafeMutablePointer<UInt8>
+  private let places: UnsafePointer<UInt8>
 
   private init() {
-    places = .allocate(capacity: 256)
+    let places = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
     places.initialize(repeating: 0, count: 256)
     let digits = Array("0123456789".utf8)
     let lower = Array("abcdefghijklmnopqrstuvwxyz".utf8)
@@ -90,6 +91,7 @@ final class CharacterSet: @unchecked Sendable {
     allow(digits + lower + upper + Array("-._:[]".utf8), .authority)
     allow(digits + lower + upper + Array("/-._~".utf8), .path)
     allow(Array(0x20...0x7E), .value)
+    self.places = UnsafePointer(places)
   }
 
   func covers(_ bytes: UnsafeRawBufferPointer, _ place: Place) -> Bool {

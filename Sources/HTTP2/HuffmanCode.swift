@@ -1,8 +1,9 @@
 // The Huffman code of header strings (RFC 7541 section 5.2 and appendix B). The code is canonical, so the lengths of its
 // symbols are all there is to know of it.
 
-/// Immutable once made, and never freed, which makes `@unchecked Sendable` true.
-final class HuffmanCode: @unchecked Sendable {
+/// A struct of pointers, which nobody has to retain. Its tables are never changed or freed, which makes `@unchecked Sendable`
+/// true.
+struct HuffmanCode: @unchecked Sendable {
   static let shared = HuffmanCode()
 
   /// Bits of each byte's code and, last, of the end of the string, which may not occur in it (RFC 7541 appendix B).
@@ -26,14 +27,16 @@ final class HuffmanCode: @unchecked Sendable {
   private static let quickBits = 9
 
   /// By the next `quickBits` bits: a symbol and, in the high byte, its length; zero for longer codes.
-  private let quick: UnsafeMutablePointer<UInt16>
+  private let quick: UnsafePointer<UInt16>
   /// By length: the first code, how many there are, and where their symbols begin in `symbols`.
-  private var groups: [(first: Int, count: Int, start: Int)] = []
-  private var symbols: [Int] = []
+  private let groups: UnsafePointer<(first: Int, count: Int, start: Int)>
+  private let symbols: UnsafePointer<Int>
 
   private init() {
-    quick = .allocate(capacity: 1 << Self.quickBits)
+    let quick = UnsafeMutablePointer<UInt16>.allocate(capacity: 1 << Self.quickBits)
     quick.initialize(repeating: 0, count: 1 << Self.quickBits)
+    var groups: [(first: Int, count: Int, start: Int)] = []
+    var symbols: [Int] = []
     var code = 0
     for length in 0...Self.maxLength {
       code <<= 1
@@ -48,6 +51,15 @@ final class HuffmanCode: @unchecked Sendable {
         code += 1
       }
     }
+    self.quick = UnsafePointer(quick)
+    self.groups = Self.keep(groups)
+    self.symbols = Self.keep(symbols)
+  }
+
+  private static func keep<Element>(_ elements: [Element]) -> UnsafePointer<Element> {
+    let memory = UnsafeMutablePointer<Element>.allocate(capacity: elements.count)
+    memory.initialize(from: elements, count: elements.count)
+    return UnsafePointer(memory)
   }
 
   /// Bytes that a coded string decodes to at most: the shortest code has 5 bits.

@@ -54,6 +54,7 @@ public final class HTTP2Stream {
   /// Queues body bytes. The caller watches `unsentBytes` and waits for `streamDrained`.
   public func write(_ bytes: UnsafeRawBufferPointer) {
     guard !isClosed, !outputEnded else { return }
+    let connection = connection
     if output.capacityInBytes == 0 { connection.spares.lend(bytes.count, to: &output) }
     output.append(bytes)
     connection.unsentBytes += bytes.count

@@ -12,17 +12,32 @@ public final class CallMetrics: Sendable {
   private static let bucketNanoseconds = buckets.map { Int64($0 * 1e9) }
   private static let codes = 17
 
-  /// What is known of one method. Counters only ever grow.
-  private final class Method: Sendable {
+  /// What is known of one method. Counters only ever grow. They lie in one block, which nobody has to retain to count; it is
+  /// freed with its method, and that makes `@unchecked Sendable` true.
+  private final class Method: @unchecked Sendable {
     let running = Atomic<Int>(0)
     let nanoseconds = Atomic<Int64>(0)
-    /// By status code, and by bucket with one more for all that is slower.
-    let counts: [Counter] = (0..<CallMetrics.codes).map { _ in Counter() }
-    let buckets: [Counter] = (0...CallMetrics.buckets.count).map { _ in Counter() }
-  }
+    private let counters: UnsafeMutablePointer<Atomic<Int>>
+    private static let count = CallMetrics.codes + CallMetrics.buckets.count + 1
 
-  private final class Counter: Sendable {
-    let value = Atomic<Int>(0)
+    init() {
+      counters = .allocate(capacity: Self.count)
+      for index in 0..<Self.count { (counters + index).initialize(to: Atomic(0)) }
+    }
+
+    deinit {
+      counters.deinitialize(count: Self.count)
+      counters.deallocate()
+    }
+
+    func add(code: Int, bucket: Int) {
+      counters[code].add(1, ordering: .relaxed)
+      counters[CallMetrics.codes + bucket].add(1, ordering: .relaxed)
+    }
+
+    func calls(code: Int) -> Int { counters[code].load(ordering: .relaxed) }
+    /// The bucket after the last is for all that is slower.
+    func calls(bucket: Int) -> Int { counters[CallMetrics.codes + bucket].load(ordering: .relaxed) }
   }
 
   private let methods = Mutex<[String: Method]>([:])
@@ -49,9 +64,8 @@ public final class CallMetrics: Sendable {
     let time = (NIODeadline.now() - start).nanoseconds
     method.running.subtract(1, ordering: .relaxed)
     method.nanoseconds.add(time, ordering: .relaxed)
-    method.counts[min(Int(code.rawValue), codes - 1)].value.add(1, ordering: .relaxed)
     let bucket = bucketNanoseconds.firstIndex { time <= $0 } ?? bucketNanoseconds.count
-    method.buckets[bucket].value.add(1, ordering: .relaxed)
+    method.add(code: min(Int(code.rawValue), codes - 1), bucket: bucket)
   }
 
   private func method(_ path: String) -> Method {
@@ -72,8 +86,8 @@ public final class CallMetrics: Sendable {
       "# HELP rpc_server_requests_total Calls that have ended.", "# TYPE rpc_server_requests_total counter",
     ]
     for (path, method) in methods {
-      for (code, counter) in method.counts.enumerated() {
-        let count = counter.value.load(ordering: .relaxed)
+      for code in 0..<Self.codes {
+        let count = method.calls(code: code)
         guard count > 0 else { continue }
         let name = StatusCode(rawValue: UInt32(code)).description
         lines.append("rpc_server_requests_total{method=\"\(Self.escaped(path))\",code=\"\(name)\"} \(count)")
@@ -95,8 +109,8 @@ public final class CallMetrics: Sendable {
   private static func histogram(_ path: String, _ method: Method) -> [String] {
     var lines: [String] = []
     var total = 0
-    for (index, counter) in method.buckets.enumerated() {
-      total += counter.value.load(ordering: .relaxed)
+    for index in 0...buckets.count {
+      total += method.calls(bucket: index)
       let bound = index < buckets.count ? "\(buckets[index])" : "+Inf"
       lines.append("rpc_server_duration_seconds_bucket{method=\"\(path)\",le=\"\(bound)\"} \(total)")
     }

@@ -12,6 +12,7 @@ public struct ServerInterceptor: Sendable {
     let chain: InterceptorChain?
     let invocation: Invocation
 
+    @inline(__always)  // so that it is no step of its own
     public func callAsFunction(_ context: CallContext) async throws(RPCError) {
       if let chain {
         try await chain.run(context, invocation)
@@ -125,18 +126,15 @@ final class InterceptorChain: Sendable {
 
   func run(_ context: CallContext, _ invocation: Invocation) async throws(RPCError) {
     var context = context
-    var link = self
-    var goesOn = try decide(&context)
+    let goesOn = if let before { try before(&context) } else { false }
     do throws(RPCError) {
-      // Those behind that have nothing to do afterwards need no frame of their own.
-      while goesOn, let rest = link.rest, rest.after == nil {
-        link = rest
-        goesOn = try link.decide(&context)
-      }
-      if !goesOn, let around = link.around {
-        try await around(context, ServerInterceptor.Next(chain: link.rest, invocation: invocation))
+      if !goesOn, let around {
+        try await around(context, ServerInterceptor.Next(chain: rest, invocation: invocation))
+      } else if let only = rest?.only {
+        // What is nothing but around a call needs no frame of its own.
+        try await only(context, ServerInterceptor.Next(chain: rest?.rest, invocation: invocation))
       } else {
-        try await ServerInterceptor.Next(chain: link.rest, invocation: invocation)(context)
+        try await ServerInterceptor.Next(chain: rest, invocation: invocation)(context)
       }
     } catch {
       after?(context, error)
@@ -145,10 +143,7 @@ final class InterceptorChain: Sendable {
     after?(context, nil)
   }
 
-  /// Whether the call goes on without anything around the rest of it.
-  private func decide(_ context: inout CallContext) throws(RPCError) -> Bool {
-    try before?(&context) ?? (around == nil)
-  }
+  private var only: ServerInterceptor.Around? { before == nil && after == nil ? around : nil }
 }
 
 /// Changes a call's options before it leaves the client, or refuses it by throwing.

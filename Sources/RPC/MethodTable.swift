@@ -6,12 +6,15 @@ final class RegisteredMethod: Sendable {
   /// "/fileferry.v1.Ticketing/OpenTickets"
   let path: String
   let taking: RequestTaking
+  /// It takes one message, not a stream of them.
+  let isSingle: Bool
   /// One for each interceptor that keeps something by method.
   private let states = Mutex<[(owner: any AnyObject & Sendable, state: any AnyObject & Sendable)]>([])
 
   init(path: String, taking: RequestTaking) {
     self.path = path
     self.taking = taking
+    isSingle = if case .single = taking { true } else { false }
   }
 
   func state<State: AnyObject & Sendable>(of owner: any AnyObject & Sendable, _ make: () -> State) -> State {

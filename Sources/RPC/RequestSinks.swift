@@ -29,7 +29,7 @@ extension Message {
 enum RequestSink {
   case none
   /// For unary and server-streaming methods: the invocation waits for the end of the request.
-  case single(@Sendable (UnsafeRawBufferPointer, ServerCall) throws(RPCError) -> Invocation, Invocation?)
+  case single(Invocation?)
   /// For client-streaming and bidirectional methods: the handler has begun and reads from the queue.
   case stream(MessageQueue)
 

@@ -60,12 +60,12 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   var loop: any EventLoop { connection.loop }
 
   /// Takes the call up; the requests follow, or have begun to.
-  func begin(_ taking: RequestTaking) {
+  func begin() {
     isCounted = true
     connection.shared.runningCalls.add(1, ordering: .relaxed)
-    switch taking {
-    case .single(let invoke): sink = .single(invoke, nil)
-    case .stream(let invoke):
+    if method?.isSingle == true {
+      sink = .single(nil)
+    } else if case .stream(let invoke)? = method?.taking {
       let queue = MessageQueue { [weak self] in self?.onLoop { $0.roomAgain() } }
       sink = .stream(queue)
       run(invoke(queue, self))
@@ -136,10 +136,11 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   private func received(_ message: UnsafeRawBufferPointer, _ wasCompressed: Bool) throws(RPCError) {
     switch sink {
     case .none: return
-    case .single(let invoke, let earlier):
+    case .single(let earlier):
       guard earlier == nil else { throw RPCError(.unimplemented, "this method takes one request and got several") }
+      guard case .single(let invoke)? = method?.taking else { return }
       if wasCompressed { requestIsCompressed = true }
-      sink = .single(invoke, try invoke(message, self))
+      sink = .single(try invoke(message, self))
     case .stream(let queue):
       queue.push(QueuedMessage(bytes: ByteBuffer(bytes: message), wasCompressed: wasCompressed))
     }
@@ -181,7 +182,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
     }
     switch sink {
     case .none: break
-    case .single(_, let invocation):
+    case .single(let invocation):
       guard let invocation else {
         fail(RPCError(.unimplemented, "this method takes one request and got none"))
         return

@@ -81,12 +81,12 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
       let name = headers["grpc-encoding"] ?? ""
       call.finish(
         RPCError(.unimplemented, "messages compressed with \(name) are not taken; send them plain or with gzip"))
-    } else if let method = head.method {
+    } else if call.method != nil {
       if let busy = overload(connection) {
         call.finish(busy)
         return
       }
-      call.begin(method.taking)
+      call.begin()
       if let deadline = call.deadline { connection.wake(at: deadline.instant) }
     } else {
       call.finish(shared.router.unimplemented(headers[":path"] ?? ""))
