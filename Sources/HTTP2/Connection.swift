@@ -253,7 +253,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// nghttp2's send_data callback: a DATA frame's header and as much of the stream's body.
   func writeData(_ stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, count: Int) {
-    frames.append(UnsafeRawBufferPointer(start: frameHeader, count: Self.frameHeaderLength))
+    frames.append(UnsafeRawBufferPointer(start: frameHeader, count: FrameHeader.size))
     let body = UnsafeRawBufferPointer(rebasing: stream.output.readable[0..<count])
     if count <= Self.shortBody {
       frames.append(body)
@@ -266,7 +266,6 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     if stream.output.isEmpty, !stream.outputEnded { stream.delegate?.streamDrained(stream) }
   }
 
-  static let frameHeaderLength = 9
   /// Longer bodies are not copied a second time.
   private static let shortBody = 1 << 10
 

@@ -83,7 +83,6 @@ struct HeaderBlocks: ~Copyable {
 
   // MARK: Frames (RFC 9113 section 4.1)
 
-  private static let frameHeader = 9
   /// What every peer may send (RFC 9113 section 4.2); we allow no more.
   private static let maxFrame = 16_384
   private static let priorityLength = 5
@@ -107,32 +106,28 @@ struct HeaderBlocks: ~Copyable {
         if passing == 0 { endFrame() }
         continue
       }
-      if !openHeader.isEmpty || bytes.count - position < Self.frameHeader {
-        let count = min(Self.frameHeader - openHeader.count, bytes.count - position)
+      if !openHeader.isEmpty || bytes.count - position < FrameHeader.size {
+        let count = min(FrameHeader.size - openHeader.count, bytes.count - position)
         openHeader.append(contentsOf: bytes[position..<position + count])
         position += count
-        guard openHeader.count == Self.frameHeader else { break }
+        guard openHeader.count == FrameHeader.size else { break }
         openHeader.withUnsafeBytes { begin($0, at: 0) }
         openHeader.removeAll(keepingCapacity: true)
         continue
       }
-      let end = position + Self.frameHeader + Self.length(bytes, at: position)
+      let end = position + FrameHeader.size + FrameHeader.payloadLength(bytes, at: position)
       if end <= bytes.count, !isGathering, Self.isWholeBlock(bytes, at: position) {
         passed += 1
         if standIn(for: position..<end, of: bytes, copied: copied, limit: limit) { copied = end }
         position = end
       } else {
         begin(bytes, at: position)
-        position += Self.frameHeader
+        position += FrameHeader.size
       }
     }
     if copied == 0 { return bytes }
     output.append(UnsafeRawBufferPointer(rebasing: bytes[copied...]))
     return output.readable
-  }
-
-  private static func length(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int {
-    Int(bytes[start]) << 16 | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2])
   }
 
   private static func isWholeBlock(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Bool {
@@ -145,7 +140,7 @@ struct HeaderBlocks: ~Copyable {
 
   /// A frame begins that passes as it is. Its block is read all the same, for the table.
   private mutating func begin(_ bytes: UnsafeRawBufferPointer, at start: Int) {
-    passing = Self.length(bytes, at: start)
+    passing = FrameHeader.payloadLength(bytes, at: start)
     let type = UInt32(bytes[start + 3])
     let flags = UInt32(bytes[start + 4])
     if type == NGHTTP2_HEADERS.rawValue, !isGathering {
@@ -227,7 +222,7 @@ struct HeaderBlocks: ~Copyable {
   ) -> Bool {
     let mark = output.count
     let isPrioritised = UInt32(bytes[frame.lowerBound + 4]) & NGHTTP2_FLAG_PRIORITY.rawValue != 0
-    let blockStart = frame.lowerBound + Self.frameHeader + (isPrioritised ? Self.priorityLength : 0)
+    let blockStart = frame.lowerBound + FrameHeader.size + (isPrioritised ? Self.priorityLength : 0)
     guard blockStart <= frame.upperBound else {
       isInStep = false
       return false
@@ -249,14 +244,11 @@ struct HeaderBlocks: ~Copyable {
     }
     if !reader.isWellFormed { isInStep = false }
     if !hasRegularFields { writeRequestFields() }
-    let length = output.count - header - Self.frameHeader
-    guard isInStep, hasStandIn, length <= Self.maxFrame else {
+    guard isInStep, hasStandIn, output.count - header - FrameHeader.size <= Self.maxFrame else {
       output.truncate(to: mark)
       return false
     }
-    output.overwrite(at: header, with: UInt8(truncatingIfNeeded: length >> 16))
-    output.overwrite(at: header + 1, with: UInt8(truncatingIfNeeded: length >> 8))
-    output.overwrite(at: header + 2, with: UInt8(truncatingIfNeeded: length))
+    FrameHeader.setPayloadLength(of: &output, at: header)
     let stream = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: frame.lowerBound + 5, as: UInt32.self))
     decoded.append(
       Decoded(

@@ -88,10 +88,7 @@ struct SentTokens: ~Copyable {
     output.append(UnsafeRawBufferPointer(rebasing: bytes[..<value.start]))
     known[index].coded.withUnsafeBytes { output.append($0) }
     output.append(UnsafeRawBufferPointer(rebasing: bytes[value.text.range.upperBound...]))
-    let length = output.count - frame - HTTP2Connection.frameHeaderLength
-    output.overwrite(at: frame, with: UInt8(truncatingIfNeeded: length >> 16))
-    output.overwrite(at: frame + 1, with: UInt8(truncatingIfNeeded: length >> 8))
-    output.overwrite(at: frame + 2, with: UInt8(truncatingIfNeeded: length))
+    FrameHeader.setPayloadLength(of: &output, at: frame)
   }
 
   /// `authorization` in the static table (RFC 7541 appendix A).
@@ -99,10 +96,10 @@ struct SentTokens: ~Copyable {
 
   /// The value of that field in a HEADERS frame with a whole block, where its literal begins and its bytes.
   private func authorization(in bytes: UnsafeRawBufferPointer) -> (start: Int, text: BlockReader.Text)? {
-    let header = HTTP2Connection.frameHeaderLength
+    let header = FrameHeader.size
     guard bytes.count > header, bytes[3] == NGHTTP2_HEADERS.rawValue,
       UInt32(bytes[4]) & ~(NGHTTP2_FLAG_END_STREAM.rawValue) == NGHTTP2_FLAG_END_HEADERS.rawValue,
-      bytes.count == header + (Int(bytes[0]) << 16 | Int(bytes[1]) << 8 | Int(bytes[2]))
+      bytes.count == header + FrameHeader.payloadLength(bytes, at: 0)
     else { return nil }
     var reader = BlockReader(bytes, header..<bytes.count)
     while true {
