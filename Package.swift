@@ -86,6 +86,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CMalloc"),
+    .systemLibrary(name: "CTaskLocals"),
     .systemLibrary(name: "CSSH2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
 
     // Libraries, lowest first.
@@ -104,7 +105,7 @@ let package = Package(
     .target(name: "DocumentStore", dependencies: [grdb, nioCore]),
     .target(name: "Workflow", dependencies: ["DocumentStore"]),
     .target(
-      name: "ServiceKit", dependencies: ["FerryAPI", "RPC", "DocumentStore", jwt, crypto, logging, arguments, nioCore],
+      name: "ServiceKit", dependencies: ["FerryAPI", "RPC", "DocumentStore", "CTaskLocals", jwt, crypto, logging, arguments, nioCore],
       swiftSettings: stays),
 
     // Services: one executable each, one folder each.

@@ -53,7 +53,9 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   var blocks = HeaderBlocks(prefaceLength: Int(NGHTTP2_CLIENT_MAGIC_LEN))
   /// The fields of the frame that nghttp2 is at, if `blocks` has decoded them.
   var decodedHeaders: HTTP2Headers?
-  var spares = SpareBlocks()
+  private var spares = SpareStreams()
+  /// The stream that nghttp2 spoke of last, while it is open: the frames of a small call follow each other.
+  var recent: (id: Int32, stream: Unmanaged<HTTP2Stream>)?
   /// Bytes that all streams have yet to send.
   public internal(set) var unsentBytes = 0
   var skippedStreams = SkippedStreams()
@@ -183,6 +185,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     // Streams hear of the end before the session that they name goes away.
     let open = streams
     streams = []
+    recent = nil
     for stream in open { stream.close(.connectionLost) }
     if isInsideSession { doomedSession = session } else { nghttp2_session_del(session) }
     let listener = delegate
@@ -295,12 +298,20 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   // MARK: Streams
 
+  /// Begins a stream; it is told of its id, or that it waits for one, and is kept until it is closed.
+  func begin(_ id: Int32) -> HTTP2Stream {
+    guard let stream = spares.take() else { return HTTP2Stream(connection: self, id: id) }
+    stream.reopen(as: id)
+    return stream
+  }
+
   func add(_ stream: HTTP2Stream) {
     stream.slot = streams.count
     streams.append(stream)
   }
 
   private func remove(_ stream: HTTP2Stream) {
+    recent = nil
     let last = streams.removeLast()
     guard last !== stream else { return }
     last.slot = stream.slot
@@ -314,7 +325,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// Client: opens a stream. Nil if the connection takes no new ones.
   public func open(_ headers: HTTP2Headers, delegate: any HTTP2StreamDelegate) -> HTTP2Stream? {
     guard let session, !isGoingAway, !isClosing else { return nil }
-    let stream = HTTP2Stream(connection: self, id: 0)
+    let stream = begin(0)
     stream.delegate = delegate
     var provider = dataProvider(stream)
     let id = headers.withNameValues(preparing: { tokens.prepare(&$0, blockSize: $1) }) {
@@ -328,14 +339,14 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     return stream
   }
 
-  func submitResponse(_ stream: HTTP2Stream, _ headers: HTTP2Headers, endStream: Bool) {
+  func submitResponse(_ stream: HTTP2Stream, _ fields: UnsafeBufferPointer<nghttp2_nv>, endStream: Bool) {
     guard let session else { return }
     if endStream {
       stream.outputEnded = true
-      _ = headers.withNameValues { nghttp2_submit_response(session, stream.id, $0.baseAddress, $0.count, nil) }
+      nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, nil)
     } else {
       var provider = dataProvider(stream)
-      _ = headers.withNameValues { nghttp2_submit_response(session, stream.id, $0.baseAddress, $0.count, &provider) }
+      nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, &provider)
     }
     scheduleDrain()
   }
@@ -454,7 +465,7 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     if endStream { stream.receivedEnd() }
   }
 
-  func closed(_ stream: HTTP2Stream, error: HTTP2ErrorCode) {
+  func closed(_ stream: consuming HTTP2Stream, error: HTTP2ErrorCode) {
     unsentBytes -= stream.unsentBytes
     remove(stream)
     if streams.isEmpty {
@@ -462,5 +473,6 @@ public final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
       becameIdle()
     }
     stream.close(error)
+    spares.add(stream)
   }
 }

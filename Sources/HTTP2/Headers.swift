@@ -7,8 +7,6 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
   /// Each field is its name's length, its value's length (four bytes each), the name and the value.
   @usableFromInline var storage: [UInt8] = []
   public private(set) var count = 0
-  /// For fields that never change: as nghttp2 wants them, made once.
-  private var prepared: PreparedFields?
 
   @usableFromInline static let prefixLength = 8
 
@@ -27,7 +25,6 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
   public var isEmpty: Bool { count == 0 }
 
   public mutating func add(_ name: String, _ value: String) {
-    prepared = nil
     withUnsafeBytes(of: (UInt32(name.utf8.count), UInt32(value.utf8.count))) { storage.append(contentsOf: $0) }
     storage.append(contentsOf: name.utf8)
     storage.append(contentsOf: value.utf8)
@@ -40,16 +37,8 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
   }
 
   public mutating func append(_ other: HTTP2Headers) {
-    prepared = nil
     storage.append(contentsOf: other.storage)
     count += other.count
-  }
-
-  /// The same fields, made ready to be sent many times. For constants: the memory is never given back.
-  public func preparedForReuse() -> HTTP2Headers {
-    var copy = self
-    copy.prepared = PreparedFields(self)
-    return copy
   }
 
   /// The first value of a name.
@@ -114,8 +103,7 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
 
   /// The fields as nghttp2 takes them. It copies names and values, so the memory is free again after `body`.
   func withNameValues<R>(_ body: (UnsafeBufferPointer<nghttp2_nv>) -> R) -> R {
-    if let prepared { return body(prepared.fields) }
-    return storage.withUnsafeBytes { bytes in
+    storage.withUnsafeBytes { bytes in
       withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, count)) { pairs in
         fill(pairs, from: bytes, flags: NGHTTP2_NV_FLAG_NONE.rawValue)
         return body(UnsafeBufferPointer(rebasing: pairs[0..<count]))
@@ -123,8 +111,7 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
     }
   }
 
-  /// The same with each field changed by `prepare`, which is told how many bytes all of them have. Not for fields that were
-  /// `preparedForReuse`.
+  /// The same with each field changed by `prepare`, which is told how many bytes all of them have.
   func withNameValues<R>(
     preparing prepare: (inout nghttp2_nv, Int) -> Void, _ body: (UnsafeBufferPointer<nghttp2_nv>) -> R
   ) -> R {
@@ -154,21 +141,22 @@ public struct HTTP2Headers: Sendable, ExpressibleByDictionaryLiteral {
   private static func mutable(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutablePointer<UInt8>? {
     UnsafeMutablePointer(mutating: bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
   }
+}
 
-  /// Fields in memory that stays where it is, so that nghttp2 need not copy them. Never written after `init` and never
-  /// freed, because frames may still wait for the socket: that makes `@unchecked Sendable` true.
-  private final class PreparedFields: @unchecked Sendable {
-    let fields: UnsafeBufferPointer<nghttp2_nv>
+/// Header fields that are sent again and again, as nghttp2 takes them: for constants, because their memory is never given
+/// back. It stays where it is, so nghttp2 need not copy it though frames may wait for the socket, and nobody has to retain it.
+/// It is never written after `init`, which makes `@unchecked Sendable` true.
+public struct PreparedHeaders: @unchecked Sendable {
+  let fields: UnsafeBufferPointer<nghttp2_nv>
 
-    init(_ headers: HTTP2Headers) {
-      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, headers.storage.count), alignment: 1)
-      bytes.copyBytes(from: headers.storage)
-      let pairs = UnsafeMutableBufferPointer<nghttp2_nv>.allocate(capacity: max(1, headers.count))
-      headers.fill(
-        pairs, from: UnsafeRawBufferPointer(bytes),
-        flags: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
-      fields = UnsafeBufferPointer(rebasing: pairs[0..<headers.count])
-    }
+  public init(_ headers: HTTP2Headers) {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, headers.storage.count), alignment: 1)
+    bytes.copyBytes(from: headers.storage)
+    let pairs = UnsafeMutableBufferPointer<nghttp2_nv>.allocate(capacity: max(1, headers.count))
+    headers.fill(
+      pairs, from: UnsafeRawBufferPointer(bytes),
+      flags: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
+    fields = UnsafeBufferPointer(rebasing: pairs[0..<headers.count])
   }
 }
 

@@ -12,10 +12,16 @@ extension HTTP2Connection {
   }
 
   /// The stream of an id. `streams` holds it until nghttp2 closes it, so it outlives nghttp2's pointer to it.
-  private func stream(_ id: Int32) -> HTTP2Stream? {
+  private func find(_ id: Int32) -> Unmanaged<HTTP2Stream>? {
+    if let recent, recent.id == id { return recent.stream }
     guard let session, let pointer = nghttp2_session_get_stream_user_data(session, id) else { return nil }
-    return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+    let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer)
+    recent = (id, stream)
+    return stream
   }
+
+  /// The same held, for what may close it.
+  private func stream(_ id: Int32) -> HTTP2Stream? { find(id)?.takeUnretainedValue() }
 
   func openSession() {
     var callbacks: OpaquePointer?
@@ -139,9 +145,11 @@ extension HTTP2Connection {
   }
 
   private func accept(_ id: Int32) {
-    let stream = HTTP2Stream(connection: self, id: id)
+    let stream = begin(id)
     add(stream)
-    nghttp2_session_set_stream_user_data(session, id, Unmanaged.passUnretained(stream).toOpaque())
+    let unmanaged = Unmanaged.passUnretained(stream)
+    nghttp2_session_set_stream_user_data(session, id, unmanaged.toOpaque())
+    recent = (id, unmanaged)
   }
 
   private func receivedField(
@@ -164,11 +172,12 @@ extension HTTP2Connection {
       return
     }
     let endStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
-    guard endStream, header.type == NGHTTP2_HEADERS.rawValue || header.type == NGHTTP2_DATA.rawValue,
-      let stream = stream(header.stream_id)
-    else { return }
-    stream.sentEnd = true
-    resetIfSent(stream)
+    guard endStream, header.type == NGHTTP2_HEADERS.rawValue || header.type == NGHTTP2_DATA.rawValue else { return }
+    // Submitting a frame closes no stream.
+    find(header.stream_id)?._withUnsafeGuaranteedRef { stream in
+      stream.sentEnd = true
+      resetIfSent(stream)
+    }
   }
 
   /// A frame's header has come.
@@ -234,9 +243,14 @@ extension HTTP2Connection {
           let count = min(length, waiting)
           if count == waiting, stream.outputEnded {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-            if let trailers = stream.trailers {
+            switch stream.trailers {
+            case .none: break
+            case .made(let headers):
               flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-              _ = trailers.withNameValues { nghttp2_submit_trailer(session, id, $0.baseAddress, $0.count) }
+              _ = headers.withNameValues { nghttp2_submit_trailer(session, id, $0.baseAddress, $0.count) }
+            case .prepared(let headers):
+              flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+              nghttp2_submit_trailer(session, id, headers.fields.baseAddress, headers.fields.count)
             }
           } else if count == 0 {
             stream.isDeferred = true

@@ -15,6 +15,13 @@ public protocol HTTP2StreamDelegate: AnyObject {
   func streamClosed(_ stream: HTTP2Stream, error: HTTP2ErrorCode)
 }
 
+/// The header block that ends a stream after its body.
+enum Trailers {
+  case none
+  case made(HTTP2Headers)
+  case prepared(PreparedHeaders)
+}
+
 /// Touched on its connection's event loop only.
 public final class HTTP2Stream {
   /// A connection closes all its streams before it goes away, and a closed stream never touches it again.
@@ -34,7 +41,7 @@ public final class HTTP2Stream {
   var isClosed = false
   var output = ByteQueue()
   var outputEnded = false
-  var trailers: HTTP2Headers?
+  var trailers = Trailers.none
   /// True while nghttp2 waits to be told that there is something to send.
   var isDeferred = false
   var resetsWhenSent = false
@@ -45,17 +52,33 @@ public final class HTTP2Stream {
     self.id = id
   }
 
+  /// A closed stream begins anew under another id.
+  func reopen(as id: Int32) {
+    self.id = id
+    hasReceivedEnd = false
+    isClosed = false
+    outputEnded = false
+    trailers = .none
+    isDeferred = false
+    resetsWhenSent = false
+    sentEnd = false
+  }
+
   /// Server: sends the response's header block. With `endStream` it is the whole answer ("Trailers-Only").
   public func respond(_ headers: HTTP2Headers, endStream: Bool = false) {
     guard !isClosed else { return }
-    connection.submitResponse(self, headers, endStream: endStream)
+    headers.withNameValues { connection.submitResponse(self, $0, endStream: endStream) }
+  }
+
+  /// Server: the same with fields that never change; the body follows.
+  public func respond(_ headers: PreparedHeaders) {
+    guard !isClosed else { return }
+    connection.submitResponse(self, headers.fields, endStream: false)
   }
 
   /// Queues body bytes. The caller watches `unsentBytes` and waits for `streamDrained`.
   public func write(_ bytes: UnsafeRawBufferPointer) {
     guard !isClosed, !outputEnded else { return }
-    let connection = connection
-    if output.capacityInBytes == 0 { connection.spares.lend(bytes.count, to: &output) }
     output.append(bytes)
     connection.unsentBytes += bytes.count
     connection.resume(self)
@@ -77,7 +100,11 @@ public final class HTTP2Stream {
   }
 
   /// Ends this side after what is queued, with trailers if given.
-  public func finish(trailers: HTTP2Headers? = nil) {
+  public func finish(trailers: HTTP2Headers? = nil) { finish(trailers.map { .made($0) } ?? .none) }
+
+  public func finish(trailers: PreparedHeaders) { finish(.prepared(trailers)) }
+
+  private func finish(_ trailers: Trailers) {
     guard !isClosed, !outputEnded else { return }
     outputEnded = true
     self.trailers = trailers
@@ -116,7 +143,7 @@ public final class HTTP2Stream {
   func close(_ error: HTTP2ErrorCode) {
     guard !isClosed else { return }
     isClosed = true
-    connection.spares.takeBack(&output)
+    if output.capacityInBytes > SpareStreams.maxBytes { output.release() } else { output.clear() }
     let listener = delegate
     delegate = nil
     listener?.streamClosed(self, error: error)

@@ -75,48 +75,60 @@ public struct CallContext: Sendable {
 
   /// Adds metadata to the response's header block; has no effect once the first message has left.
   public func setInitialMetadata(_ key: String, _ value: String) {
-    call.response.withLock {
-      $0.isPlain = false
+    call.response.change {
       $0.initial.set(key, value)
     }
   }
 
   /// Adds metadata to the trailers, which go with the status.
   public func setTrailer(_ key: String, _ value: String) {
-    call.response.withLock {
-      $0.isPlain = false
+    call.response.change {
       $0.trailing.set(key, value)
     }
   }
 
   /// What the call has ended with, where that was not its handler's doing: a deadline, a limit.
-  public var endedWith: StatusCode? { call.response.withLock { $0.endedWith } }
+  public var endedWith: StatusCode? { call.response.ifSet?.endedWith }
 
   /// Whether the caller's message came compressed; of streams see `RequestStream.AsyncIterator`.
   public var requestIsCompressed: Bool { call.requestIsCompressed }
 
   /// Compresses the responses, if the caller takes this algorithm. Has no effect once the first message has left.
   public func setResponseCompression(_ algorithm: CompressionAlgorithm) {
-    call.response.withLock {
-      $0.isPlain = false
+    call.response.change {
       $0.compression = algorithm
     }
   }
 
   /// Sends single messages plain although an algorithm was set; holds until it is set again.
   public func setCompressesResponse(_ compresses: Bool) {
-    call.response.withLock { $0.compresses = compresses }
+    call.response.change { $0.compresses = compresses }
   }
 }
 
 /// The metadata and the form that a handler gives its response.
 struct ResponseSettings {
-  /// Nothing was set: most responses are so.
-  var isPlain = true
   var initial = Metadata()
   var trailing = Metadata()
   var compression = CompressionAlgorithm.identity
   var compresses = true
   /// The status that ended the call before its handler had.
   var endedWith: StatusCode?
+}
+
+/// The settings of a call's response, for any thread. Most responses have none, and then nothing is locked to see that.
+struct SharedResponseSettings: ~Copyable {
+  private let isSet = Atomic<Bool>(false)
+  private let settings = Mutex<ResponseSettings?>(nil)
+
+  func change(_ body: (inout ResponseSettings) -> Void) {
+    settings.withLock { settings in
+      var changed = settings ?? ResponseSettings()
+      body(&changed)
+      settings = changed
+    }
+    isSet.store(true, ordering: .releasing)
+  }
+
+  var ifSet: ResponseSettings? { isSet.load(ordering: .acquiring) ? settings.withLock { $0 } : nil }
 }

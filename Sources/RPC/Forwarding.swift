@@ -22,16 +22,14 @@ enum Forwarding {
       onward.onLoop { $0.cancel(RPCError(.cancelled, "the caller has gone")) }
     }
     let initial = try await onward.initialMetadata()
-    call.response.withLock { settings in
-      settings.isPlain = false
+    call.response.change { settings in
       for entry in initial.entries { settings.initial.add(entry.key, entry.value) }
     }
     while let message = try await onward.queue.next() {
       try await call.send(framed: MessageFraming.framed(message.bytes))
     }
     let trailing = onward.trailingMetadata
-    call.response.withLock { settings in
-      settings.isPlain = false
+    call.response.change { settings in
       for entry in trailing.entries { settings.trailing.add(entry.key, entry.value) }
     }
   }

@@ -14,18 +14,13 @@ public struct ServerInterceptor: Sendable {
 
     @inline(__always)  // so that it is no step of its own
     public func callAsFunction(_ context: CallContext) async throws(RPCError) {
+      // The interceptor may have waited for so long that the caller or the deadline has ended the call.
+      if Task.isCancelled { throw ServerCall.over }
       if let chain {
         try await chain.run(context, invocation)
       } else {
-        // An interceptor may have waited for so long that the caller or the deadline has ended the call.
-        if Task.isCancelled { throw ServerCall.over }
         try await invocation.run(context)
       }
-    }
-
-    /// The same where an error cannot be thrown on.
-    public func result(_ context: CallContext) async -> Result<Void, RPCError> {
-      do throws(RPCError) { return .success(try await self(context)) } catch { return .failure(error) }
     }
   }
 
@@ -55,7 +50,7 @@ public struct ServerInterceptor: Sendable {
   ///   - before: what comes before the rest of it, and may refuse it by throwing.
   ///   - after: how the rest of it ended; nothing that was refused before comes here.
   public init(
-    before: @escaping @Sendable (inout CallContext) throws(RPCError) -> Void,
+    before: @escaping @Sendable (inout CallContext) throws(RPCError) -> Void = { (_) throws(RPCError) in },
     after: (@Sendable (CallContext, RPCError?) -> Void)? = nil
   ) {
     self.init(
@@ -78,72 +73,77 @@ public struct ServerInterceptor: Sendable {
 }
 
 /// The interceptors of a server, the first one outermost. Made once, so that a call makes no closures: those up to the first
-/// that may have to wait are one, and then come the others.
+/// that may have to wait run in one frame, and then come the others.
 final class InterceptorChain: Sendable {
-  private let before: ServerInterceptor.Before?
+  /// What runs at once.
+  private let beside: Beside?
+  private let hasAfter: Bool
+  /// Comes behind them, unless it settled among them that the call goes on.
   private let around: ServerInterceptor.Around?
-  private let after: ServerInterceptor.After?
+  private let maySettle: Bool
   private let rest: InterceptorChain?
 
   convenience init(_ interceptors: [ServerInterceptor]) { self.init(interceptors[...]) }
 
   private init(_ interceptors: ArraySlice<ServerInterceptor>) {
-    let beside = interceptors.prefix { $0.around == nil }
-    let waiting = interceptors.dropFirst(beside.count).first
-    let first = (beside + (waiting.map { [$0] } ?? [])).reduce(nil as ServerInterceptor?) { outer, inner in
-      outer.map { Self.both($0, inner) } ?? inner
-    }
-    before = first?.before
-    around = first?.around
-    after = first?.after
-    let others = interceptors.dropFirst(beside.count + 1)
+    let count = interceptors.prefix { $0.around == nil }.count
+    let waiting = interceptors.dropFirst(count).first
+    let first = interceptors.prefix(count + 1).filter { $0.before != nil || $0.after != nil }
+    beside = first.reversed().reduce(nil) { Beside($1, inner: $0) }
+    hasAfter = first.contains { $0.after != nil }
+    around = waiting?.around
+    maySettle = waiting?.before != nil
+    let others = interceptors.dropFirst(count + 1)
     rest = others.isEmpty ? nil : InterceptorChain(others)
   }
 
-  /// One that is outside another and does not wait, and that other.
-  private static func both(_ outer: ServerInterceptor, _ inner: ServerInterceptor) -> ServerInterceptor {
-    let outerBefore = outer.before
-    let outerAfter = outer.after
-    let innerBefore = inner.before
-    let innerAfter = inner.after
-    let before: ServerInterceptor.Before = { (context) throws(RPCError) -> Bool in
-      if let outerBefore { _ = try outerBefore(&context) }
-      guard let innerBefore else { return false }
+  /// An interceptor beside a call, and those inside of it.
+  private final class Beside: Sendable {
+    private let before: ServerInterceptor.Before?
+    private let after: ServerInterceptor.After?
+    private let inner: Beside?
+
+    init(_ interceptor: ServerInterceptor, inner: Beside?) {
+      before = interceptor.before
+      after = interceptor.after
+      self.inner = inner
+    }
+
+    /// - Returns: whether the innermost has decided that the call goes on.
+    func enter(_ context: inout CallContext) throws(RPCError) -> Bool {
+      let isSettled = if let before { try before(&context) } else { false }
+      guard let inner else { return isSettled }
       do throws(RPCError) {
-        return try innerBefore(&context)
+        return try inner.enter(&context)
       } catch {
-        outerAfter?(context, error)
+        after?(context, error)
         throw error
       }
     }
-    let after: ServerInterceptor.After = { context, error in
-      innerAfter?(context, error)
-      outerAfter?(context, error)
+
+    func leave(_ context: CallContext, _ error: RPCError?) {
+      inner?.leave(context, error)
+      after?(context, error)
     }
-    let hasAfter = outerAfter != nil || innerAfter != nil
-    return ServerInterceptor(before: before, around: inner.around, after: hasAfter ? after : nil)
   }
 
   func run(_ context: CallContext, _ invocation: Invocation) async throws(RPCError) {
     var context = context
-    let goesOn = if let before { try before(&context) } else { false }
+    let isSettled = if let beside { try beside.enter(&context) } else { false }
     do throws(RPCError) {
-      if !goesOn, let around {
+      if let around, !(maySettle && isSettled) {
         try await around(context, ServerInterceptor.Next(chain: rest, invocation: invocation))
-      } else if let only = rest?.only {
-        // What is nothing but around a call needs no frame of its own.
-        try await only(context, ServerInterceptor.Next(chain: rest?.rest, invocation: invocation))
+      } else if let rest {
+        try await rest.run(context, invocation)
       } else {
-        try await ServerInterceptor.Next(chain: rest, invocation: invocation)(context)
+        try await invocation.run(context)
       }
     } catch {
-      after?(context, error)
+      if hasAfter { beside?.leave(context, error) }
       throw error
     }
-    after?(context, nil)
+    if hasAfter { beside?.leave(context, nil) }
   }
-
-  private var only: ServerInterceptor.Around? { before == nil && after == nil ? around : nil }
 }
 
 /// Changes a call's options before it leaves the client, or refuses it by throwing.

@@ -8,8 +8,10 @@ final class RegisteredMethod: Sendable {
   let taking: RequestTaking
   /// It takes one message, not a stream of them.
   let isSingle: Bool
-  /// One for each interceptor that keeps something by method.
-  private let states = Mutex<[(owner: any AnyObject & Sendable, state: any AnyObject & Sendable)]>([])
+  /// What interceptors keep for this method, one each, the newest first. Whoever looks it up, for every call, needs no lock:
+  /// the list only grows, and lives as long as the method.
+  private let newest = Atomic<Unmanaged<StateOfMethod>?>(nil)
+  private let growing = Mutex<Void>(())
 
   init(path: String, taking: RequestTaking) {
     self.path = path
@@ -18,13 +20,47 @@ final class RegisteredMethod: Sendable {
   }
 
   func state<State: AnyObject & Sendable>(of owner: any AnyObject & Sendable, _ make: () -> State) -> State {
-    states.withLock { states in
-      // What stands under an owner was put there by that owner, so it is of its type; being held, it is never another's.
-      for entry in states where entry.owner === owner { return unsafeDowncast(entry.state, to: State.self) }
+    if let found: State = find(owner) { return found }
+    return growing.withLock { _ in
+      // Another call may have been first.
+      if let found: State = find(owner) { return found }
       let state = make()
-      states.append((owner, state))
+      let entry = StateOfMethod(owner: owner, state: state, older: newest.load(ordering: .relaxed))
+      newest.store(Unmanaged.passRetained(entry), ordering: .releasing)
       return state
     }
+  }
+
+  private func find<State: AnyObject & Sendable>(_ owner: any AnyObject & Sendable) -> State? {
+    var next = newest.load(ordering: .acquiring)
+    while let entry = next {
+      // What stands under an owner was put there by that owner, so it is of its type; being held, it is never another's.
+      let found = entry._withUnsafeGuaranteedRef { $0.owner === owner ? unsafeDowncast($0.state, to: State.self) : nil }
+      if let found { return found }
+      next = entry._withUnsafeGuaranteedRef { $0.older }
+    }
+    return nil
+  }
+
+  deinit {
+    var next = newest.load(ordering: .acquiring)
+    while let entry = next {
+      next = entry._withUnsafeGuaranteedRef { $0.older }
+      entry.release()
+    }
+  }
+}
+
+/// One interceptor's state of a method. Never changes, and is freed by its method, which makes `@unchecked Sendable` true.
+private final class StateOfMethod: @unchecked Sendable {
+  let owner: any AnyObject & Sendable
+  let state: any AnyObject & Sendable
+  let older: Unmanaged<StateOfMethod>?
+
+  init(owner: any AnyObject & Sendable, state: any AnyObject & Sendable, older: Unmanaged<StateOfMethod>?) {
+    self.owner = owner
+    self.state = state
+    self.older = older
   }
 }
 

@@ -12,7 +12,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   @usableFromInline let headers: HTTP2Headers
   let deadline: Deadline?
   let connection: ServerConnection
-  let response = Mutex(ResponseSettings())
+  let response = SharedResponseSettings()
   let method: RegisteredMethod?
   /// When its header block had come.
   let arrived: NIODeadline
@@ -228,14 +228,14 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
 
   // MARK: Answering
 
-  private static let responseHeaders: HTTP2Headers =
-    ([":status": "200", "content-type": "application/grpc"] as HTTP2Headers).preparedForReuse()
+  private static let responseHeaders: HTTP2Headers = [":status": "200", "content-type": "application/grpc"]
+  private static let preparedHeaders = PreparedHeaders(responseHeaders)
 
   private func sendHeaders() {
     guard !sentHeaders, let stream else { return }
     sentHeaders = true
-    guard let settings = response.withLock({ $0.isPlain ? nil : $0 }) else {
-      stream.respond(Self.responseHeaders)
+    guard let settings = response.ifSet else {
+      stream.respond(Self.preparedHeaders)
       return
     }
     var headers = Self.responseHeaders
@@ -250,7 +250,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
 
   /// Whether the next message is to be compressed.
   private func compressionNow(_ compress: Bool) -> CompressionAlgorithm {
-    guard compression == .gzip, compress, response.withLock({ $0.compresses }) else { return .identity }
+    guard compression == .gzip, compress, response.ifSet?.compresses != false else { return .identity }
     return .gzip
   }
 
@@ -349,10 +349,10 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   func finish(_ error: RPCError?) {
     guard !finished else { return }
     let stream = stream
-    let settings = response.withLock { $0.isPlain ? nil : $0 }
+    let settings = response.ifSet
     if error == nil, settings == nil {
       sendHeaders()
-      stream?.finish(trailers: StatusWire.ok)
+      stream?.finish(trailers: StatusWire.preparedOK)
     } else if error == nil || sentHeaders {
       sendHeaders()
       stream?.finish(trailers: StatusWire.trailers(error, metadata: settings?.trailing ?? Metadata()))
@@ -371,7 +371,7 @@ final class ServerCall: HTTP2StreamDelegate, @unchecked Sendable {
   /// Ends the call from this side before its handler has.
   func fail(_ error: RPCError) {
     let running = task
-    response.withLock { $0.endedWith = error.code }
+    response.change { $0.endedWith = error.code }
     finish(error)
     running?.cancel()
   }

@@ -179,8 +179,9 @@ final class ServerConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
       guard let call = taken else { continue }
       startedLast = call
       await call.runHandler()
-      // Whoever waited comes back to find that another goes on, perhaps on another thread.
-      guard loop.inEventLoop, runner == number, !Task.isCancelled else { return }
+      // Whoever waited comes back to find that another goes on, perhaps on another thread. Whoever did not cannot have been
+      // cancelled: nobody has had this task yet.
+      guard loop.inEventLoop, runner == number else { return }
     }
   }
 

@@ -11,7 +11,8 @@ enum StatusWire {
   static let maxDetailBytes = 4096
   private static let pushbackKey = "grpc-retry-pushback-ms"
 
-  static let ok: HTTP2Headers = (["grpc-status": "0"] as HTTP2Headers).preparedForReuse()
+  private static let ok: HTTP2Headers = ["grpc-status": "0"]
+  static let preparedOK = PreparedHeaders(ok)
 
   static func trailers(_ error: RPCError?, metadata: Metadata) -> HTTP2Headers {
     if error == nil, metadata.isEmpty { return ok }

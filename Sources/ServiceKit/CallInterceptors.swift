@@ -1,4 +1,4 @@
-// What every server does with a call before its handler: goes on with the trace, logs how it ended, verifies the token,
+// What every server does with a call before its handler: goes on with its trace, logs how it ended, verifies the token,
 // and asks the access matrix.
 import Logging
 import NIOCore
@@ -11,23 +11,22 @@ public enum CallInterceptors {
     _ verifier: TokenVerifier, _ logger: Logger, metrics: CallMetrics,
     rules: @escaping @Sendable (_ path: String) -> Access? = AccessMatrix.access(to:)
   ) -> [ServerInterceptor] {
-    [metrics.interceptor, logging(logger), access(verifier, logger, rules: rules), tracing]
+    [metrics.interceptor, tracing, logging(logger), access(verifier, logger, rules: rules)]
   }
 
-  private enum Trace: ContextKey { typealias Value = TraceOfCall }
-  private final class TraceOfCall: Sendable {
-    let context: TraceContext
-    init(_ context: TraceContext) { self.context = context }
-  }
+  /// Goes on with the caller's trace, or starts one: what is logged from here on, and the calls that the handler makes,
+  /// belong to it.
+  static let tracing = ServerInterceptor(
+    before: { (context) throws(RPCError) in
+      let sent = context.withHeader("traceparent") { TraceContext(traceparent: $0) } ?? nil
+      TraceContext.enter(sent?.child() ?? .start())
+    },
+    after: { _, _ in TraceContext.leave() })
 
-  /// Finds the trace that the call belongs to, and logs how it ended.
+  /// Logs how a call ended.
   static func logging(_ logger: Logger) -> ServerInterceptor {
     let logsAll = logger.logLevel <= .debug
     return ServerInterceptor(
-      before: { (context) throws(RPCError) in
-        let sent = context.withHeader("traceparent") { TraceContext(traceparent: $0) } ?? nil
-        context[Trace.self] = TraceOfCall(sent?.child() ?? .start())
-      },
       after: { context, error in
         if let error {
           logger.log(level: level(of: error.code), "call failed", metadata: describe(context, error.code))
@@ -37,19 +36,10 @@ public enum CallInterceptors {
       })
   }
 
-  /// What the handler logs, and the calls that it makes, belong to the call's trace.
-  static let tracing = ServerInterceptor { (context, next) async throws(RPCError) in
-    guard let trace = context[Trace.self]?.context else { return try await next(context) }
-    // withValue forgets which error its body throws, so the body throws none.
-    let result = await TraceContext.$current.withValue(trace) { await next.result(context) }
-    try result.get()
-  }
-
   private static func describe(_ context: CallContext, _ code: StatusCode) -> Logger.Metadata {
     [
       "method": .string(context.path), "peer": .string(context.peer), "status": .string(code.description),
       "duration_us": .stringConvertible((NIODeadline.now() - context.arrived).nanoseconds / 1000),
-      "trace_id": .string(context[Trace.self]?.context.traceID ?? ""),
     ]
   }
 

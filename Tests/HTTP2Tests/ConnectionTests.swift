@@ -117,6 +117,51 @@ struct ConnectionTests {
     #expect(joined.client.openStreams == 0)
   }
 
+  /// Answers the request that has come, in one of three ways, and lets go of it.
+  /// - Returns: the stream, if it is to be held.
+  private func answer(_ joined: Joined, round: Int, with text: String, holding: Bool) throws -> HTTP2Stream? {
+    let opened = try #require(joined.serverSide.opened.last)
+    joined.serverSide.opened = []
+    let stream = opened.stream
+    #expect(opened.recorder.body == Array("question \(round)".utf8))
+    #expect(!stream.hasEndedOutput && stream.unsentBytes == 0)
+    if round % 3 == 2 {
+      stream.reset(.internalError)
+    } else {
+      stream.respond([":status": "200"])
+      stream.write(ByteBuffer(string: text))
+      stream.finish(trailers: round % 3 == 0 ? ["x-round": "\(round)"] : nil)
+    }
+    return holding ? stream : nil
+  }
+
+  @Test("a stream begins anew whatever the last one was like; one that its owner still holds stays as it ended")
+  func again() throws {
+    let joined = try Joined()
+    defer { joined.finish() }
+    var held: HTTP2Stream?
+    for round in 0..<9 {
+      let recorder = Recorder()
+      do {
+        let stream = try #require(joined.client.open(request, delegate: recorder))
+        stream.write(ByteBuffer(string: "question \(round)"))
+        stream.finish()
+      }
+      try joined.exchange()
+      let text = String(repeating: "x", count: round * 100)
+      if let stream = try answer(joined, round: round, with: text, holding: round == 1) { held = stream }
+      try joined.exchange()
+      #expect(recorder.closed == (round % 3 == 2 ? .internalError : .noError))
+      #expect(recorder.body == (round % 3 == 2 ? [] : Array(text.utf8)))
+      #expect(recorder.headers.count == [2, 1, 0][round % 3])
+      if round % 3 == 0 { #expect(recorder.headers.last?["x-round"] == "\(round)") }
+    }
+    #expect(held?.id == 3)
+    #expect(held?.hasEndedOutput == true)
+    held?.write(ByteBuffer(string: "too late"))
+    #expect(held?.unsentBytes == 0)
+  }
+
   @Test("a body larger than all windows arrives whole while it is consumed")
   func largeBody() throws {
     let joined = try Joined()

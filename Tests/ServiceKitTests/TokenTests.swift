@@ -41,7 +41,7 @@ private struct GuardedServer {
     }
     let server = Server(
       router, interceptors: [
-        CallInterceptors.logging(logger), CallInterceptors.access(verifier, logger), CallInterceptors.tracing,
+        CallInterceptors.tracing, CallInterceptors.logging(logger), CallInterceptors.access(verifier, logger),
       ])
     let port = try await server.start(host: "127.0.0.1", port: 0)
     let channel = ClientChannel(host: "127.0.0.1", port: port)

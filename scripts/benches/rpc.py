@@ -20,7 +20,7 @@ import sys
 from peers import build, echo, load
 
 RESULT = build.ROOT / ".build/bench/rpc.json"
-ROUNDS, RUN_SECONDS = 3, 2.5
+ROUNDS, RUN_SECONDS = 5, 2.5
 QUICK_ROUNDS, QUICK_RUN_SECONDS = 1, 0.5
 FEED_MESSAGES, FEED_BYTES = 1000, 1024
 MEMORY_BAR_MB = 64
