@@ -41,14 +41,14 @@ public protocol RemoteFile: Sendable {
   func write(_ bytes: ByteBuffer, at offset: Int64) async throws(DestinationError)
   /// Bytes that the .part file has now.
   func size() async throws(DestinationError) -> Int64
-  /// Reads chunks that lie one behind the other, once, in order and ahead, and gives each one's code as it is known and, where
-  /// `hashesWhole`, the digest of them all at the end. May run beside `write`: no byte of a chunk is read before `whenWritten`
-  /// has said of it where it lies and which code is wanted; it may be asked of one again. `onChunk` holds the reading up for as
-  /// long as it takes.
+  /// Reads chunks that lie one behind the other, once and ahead, and gives each one's code as it is known and, where
+  /// `hashesWhole`, the digest of them all at the end; they come in order then, else perhaps from several places at once. May
+  /// run beside `write`: no byte of a chunk is read before `whenWritten` has said of it where it lies and which code is wanted;
+  /// it may be asked of one again. `onChunk` holds the reading up for as long as it takes.
   func readBack(
     chunks: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest?
   /// Of the .part file's first `size` bytes, which are all it has, as the server itself computes it; nil where it can't, or
   /// where that would be no faster than reading back. The server learns a GMAC's key.
@@ -71,8 +71,8 @@ extension RemoteFile {
   /// Reads back chunks of one size, but for the last.
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     let size = min(Int64(max(chunkSize, 1)), max(1, Int64(range.count)))
     return try await readBack(
@@ -86,7 +86,7 @@ extension RemoteFile {
 
   /// Reads back what was written before, and gives each chunk's SHA-256.
   public func readBack(
-    _ range: Range<Int64>, chunkSize: Int, onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ range: Range<Int64>, chunkSize: Int, onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest {
     let digest = try await readBack(
       range, chunkSize: chunkSize, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },

@@ -102,6 +102,9 @@ actor FTPPool {
 
   func noteLockedUploads() { locksUploads = true }
 
+  /// A connection could be had at once, and nobody waits for one.
+  var hasRoom: Bool { waiters.isEmpty && (!idle.isEmpty || count < limit) }
+
   func note(replacesByRename: Bool) { self.replacesByRename = replacesByRename }
 
   // MARK: Lend

@@ -16,6 +16,8 @@ struct FTPReader: Sendable {
   private static let longestPause = Duration.milliseconds(50)
   /// Downloads lost one after another without a byte in between.
   private static let maxLosses = 2
+  /// Fewer bytes than this are not worth a second connection.
+  private static let leastSplit: Int64 = 32 << 20
 
   private let path: String
   private let shown: RemotePath
@@ -30,19 +32,66 @@ struct FTPReader: Sendable {
     self.file = file
   }
 
-  /// As RemoteFile.readBack.
+  /// As RemoteFile.readBack. On a server that lets nobody read beside an upload all is left to do once that has ended, and a
+  /// single download seldom takes what the server and the way to it could give: it is read from two places then.
   func digest(
     chunks: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
-    let first = chunks == 0 ? 0 : try await whenWritten(0).range.lowerBound
+    let work = FTPReadBackWork(0..<chunks)
+    // A digest of all goes through them in order.
+    guard !hashesWhole, chunks > 1 else {
+      return try await read(work, of: chunks, hashesWhole: hashesWhole, whenWritten: whenWritten, onChunk: onChunk)
+    }
+    let failure = await withTaskGroup(of: DestinationError?.self) { group in
+      group.addTask { await failureOfReading(work, of: chunks, whenWritten, onChunk) }
+      group.addTask {
+        do throws(DestinationError) {
+          let end = try await whenWritten(chunks - 1).range.upperBound
+          let later = work.laterHalf
+          guard !later.isEmpty, await pool.locksUploads, await pool.hasRoom,
+            try await end - whenWritten(later.lowerBound).range.lowerBound >= Self.leastSplit
+          else { return nil }
+        } catch { return error }
+        return await failureOfReading(work.split(), of: chunks, whenWritten, onChunk)
+      }
+      var first: DestinationError?
+      for await failure in group where first == nil {
+        first = failure
+        if failure != nil { group.cancelAll() }
+      }
+      return first
+    }
+    if let failure { throw failure }
+    return nil
+  }
+
+  private func failureOfReading(
+    _ work: FTPReadBackWork, of chunks: Int,
+    _ whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    _ onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async -> DestinationError? {
+    do throws(DestinationError) {
+      _ = try await read(work, of: chunks, hashesWhole: false, whenWritten: whenWritten, onChunk: onChunk)
+      return nil
+    } catch { return error }
+  }
+
+  /// Reads one chunk after another.
+  private func read(
+    _ work: FTPReadBackWork, of chunks: Int, hashesWhole: Bool,
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+  ) async throws(DestinationError) -> ContentDigest? {
+    guard var index = work.next() else { return hashesWhole ? FTPReading.digestOfNothing : nil }
+    let first = try await whenWritten(index).range.lowerBound
     let serverHashes = await pool.features?.hashes.contains(.sha256) ?? false
     let reading = FTPReading(at: first, file: file, demand: pool.demand, hashesWhole: hashesWhole)
-    var asksServer = serverHashes && chunks > 0
+    var asksServer = serverHashes
     var all = first..<first
     do throws(DestinationError) {
-      for index in 0..<chunks {
+      while true {
         let chunk = try await whenWritten(index)
         let (start, end) = (chunk.range.lowerBound, chunk.range.upperBound)
         let wanted = chunk.code.simplified(isOnly: chunks == 1, hashesWhole: hashesWhole)
@@ -66,6 +115,8 @@ struct FTPReader: Sendable {
         }
         try await onChunk(RemoteChunk(index: index, range: chunk.range, code: code))
         if asksServer, chunks == 1, let digest { return digest }
+        guard let next = work.next() else { break }
+        index = next
       }
       await reading.stop()
     } catch {
@@ -241,6 +292,8 @@ private final class FTPReading {
       hash.update(bytes)
     }
   }
+
+  static var digestOfNothing: ContentDigest? { ReadBackHash(hashesWhole: true).digest() }
 
   func begin(_ code: ChunkCode) { hash.begin(code) }
   func endChunk() -> [UInt8] { hash.endChunk() }

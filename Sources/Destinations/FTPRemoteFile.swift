@@ -239,8 +239,8 @@ actor FTPRemoteFile: RemoteFile {
 
   func readBack(
     chunks: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     let reader = FTPReader(part, shown: path, pool: pool, file: self)
     return try await reader.digest(

@@ -46,8 +46,8 @@ final class SFTPRemoteFile: RemoteFile {
 
   func readBack(
     chunks: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     try await SFTPReader(part, handles, pool).prove(
       chunks: chunks, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)

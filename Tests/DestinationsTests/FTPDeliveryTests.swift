@@ -107,6 +107,74 @@ extension RemoteFile {
     await destination.close()
   }
 
+  /// Which chunks were read back, in which order.
+  private actor Order {
+    private(set) var indices: [Int] = []
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private let half: Int
+
+    init(half: Int) { self.half = half }
+
+    func add(_ index: Int) {
+      indices.append(index)
+      guard index >= half else { return }
+      for turn in waiting { turn.resume() }
+      waiting = []
+    }
+
+    /// Returns once a chunk of the later half was read.
+    func untilLaterHalf() async {
+      if indices.contains(where: { $0 >= half }) { return }
+      await withCheckedContinuation { waiting.append($0) }
+    }
+  }
+
+  @Test(
+    "where uploads are locked a large file is read back from two places, in order over the only connection",
+    .timeLimit(.minutes(2)), arguments: [(.ftp, 1), (.ftp, 4), (.ftpes, 4)] as [(VsftpdServer.Mode, Int)])
+  func twoPlaces(mode: VsftpdServer.Mode, connections: Int) async throws {
+    let server = try VsftpdServer(mode, settings: ["lock_upload_files=YES"])
+    let destination = try server.destination(connections: connections)
+    let (size, chunk) = (80 << 20, 8 << 20)
+    let content = bytes(size)
+    // The lock is found out with the first file that is read back beside its upload.
+    let first = try await destination.create(try server.path("first.bin"), size: nil)
+    try await first.writeInOrder(bytes(1000), chunk: 1000)
+    _ = try await first.digest(of: 0..<1000)
+    try await first.abandon()
+    let file = try await destination.create(try server.path("large.bin"), size: Int64(size))
+    try await file.writeInOrder(content, chunk: chunk)
+    let key = [UInt8](repeating: 7, count: GMACParameters.keyLength)
+    let chunks = Chunks()
+    let order = Order(half: size / chunk / 2)
+    let whole = try await file.readBack(
+      0..<Int64(size), chunkSize: chunk, hashesWhole: false,
+      whenWritten: { (range) async throws(DestinationError) in
+        .gmac(GMACParameters(key: key, message: (1, UInt64(range.lowerBound))))
+      },
+      onChunk: { (chunk) async throws(DestinationError) in
+        chunks.all.withLock { $0.append(chunk) }
+        await order.add(chunk.index)
+        // The first reader is held up, so that only a second one can come to the later half.
+        if connections > 1, chunk.index == 1 { await order.untilLaterHalf() }
+      })
+    #expect(whole == nil)
+    let seen = chunks.all.withLock { $0 }
+    let isInOrder = await order.indices == Array(0..<size / chunk)
+    #expect(isInOrder == (connections == 1))
+    #expect(seen.map(\.index).sorted() == Array(0..<size / chunk))
+    for part in seen {
+      #expect(part.range == Int64(part.index * chunk)..<Int64((part.index + 1) * chunk))
+      let expected = content.getSlice(at: Int(part.range.lowerBound), length: chunk)!.withUnsafeReadableBytes {
+        GMAC.code(of: $0, GMACParameters(key: key, message: (1, UInt64(part.range.lowerBound))))
+      }
+      #expect(part.code == expected)
+    }
+    try await file.commit(size: Int64(size), overwrite: false)
+    #expect(try server.content("large.bin") == content)
+    await destination.close()
+  }
+
   @Test("files that begin at once in a folder that is not there all find it made")
   func foldersAtOnce() async throws {
     let server = try VsftpdServer()

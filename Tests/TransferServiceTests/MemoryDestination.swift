@@ -125,8 +125,8 @@ struct MemoryFile: RemoteFile {
 
   func readBack(
     chunks: Int, hashesWhole: Bool,
-    whenWritten: @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
+    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
     var whole = SHA256()
     for index in 0..<chunks {
