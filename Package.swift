@@ -105,7 +105,8 @@ let package = Package(
     .target(name: "DocumentStore", dependencies: [grdb, nioCore]),
     .target(name: "Workflow", dependencies: ["DocumentStore"]),
     .target(
-      name: "ServiceKit", dependencies: ["FerryAPI", "RPC", "DocumentStore", "CTaskLocals", jwt, crypto, logging, arguments, nioCore],
+      name: "ServiceKit",
+      dependencies: ["FerryAPI", "RPC", "DocumentStore", "CTaskLocals", jwt, crypto, logging, arguments, nioCore],
       swiftSettings: stays),
 
     // Services: one executable each, one folder each.

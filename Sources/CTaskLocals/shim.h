@@ -1,10 +1,8 @@
 // The two functions of Swift's runtime that `TaskLocal.withValue` is made of. They are in its ABI, because programs inline
 // `withValue` ("TaskLocal.swift", swiftlang/swift stdlib/public/Concurrency); Swift has no name for them by itself.
 
-#define RUNTIME __attribute__((swiftcall))
-
-RUNTIME void swift_task_localValuePush(const void *key, void *value, const void *valueType);
-RUNTIME void swift_task_localValuePop(void);
+__attribute__((swiftcall)) void swift_task_localValuePush(const void *key, void *value, const void *valueType);
+__attribute__((swiftcall)) void swift_task_localValuePop(void);
 
 /// Binds `*value`, which it takes over, in the running task until the matching pop.
 /// `key` is the address of the value's `TaskLocal`, `valueType` the metadata of its type.

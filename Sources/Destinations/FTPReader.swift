@@ -84,7 +84,7 @@ struct FTPReader: Sendable {
     whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
     onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
   ) async throws(DestinationError) -> ContentDigest? {
-    guard var index = work.next() else { return hashesWhole ? FTPReading.digestOfNothing : nil }
+    guard var index = work.next() else { return ReadBackHash(hashesWhole: hashesWhole).digest() }
     let first = try await whenWritten(index).range.lowerBound
     let serverHashes = await pool.features?.hashes.contains(.sha256) ?? false
     let reading = FTPReading(at: first, file: file, demand: pool.demand, hashesWhole: hashesWhole)
@@ -292,8 +292,6 @@ private final class FTPReading {
       hash.update(bytes)
     }
   }
-
-  static var digestOfNothing: ContentDigest? { ReadBackHash(hashesWhole: true).digest() }
 
   func begin(_ code: ChunkCode) { hash.begin(code) }
   func endChunk() -> [UInt8] { hash.endChunk() }

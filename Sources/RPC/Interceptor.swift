@@ -77,7 +77,6 @@ public struct ServerInterceptor: Sendable {
 final class InterceptorChain: Sendable {
   /// What runs at once.
   private let beside: Beside?
-  private let hasAfter: Bool
   /// Comes behind them, unless it settled among them that the call goes on.
   private let around: ServerInterceptor.Around?
   private let maySettle: Bool
@@ -90,7 +89,6 @@ final class InterceptorChain: Sendable {
     let waiting = interceptors.dropFirst(count).first
     let first = interceptors.prefix(count + 1).filter { $0.before != nil || $0.after != nil }
     beside = first.reversed().reduce(nil) { Beside($1, inner: $0) }
-    hasAfter = first.contains { $0.after != nil }
     around = waiting?.around
     maySettle = waiting?.before != nil
     let others = interceptors.dropFirst(count + 1)
@@ -139,10 +137,10 @@ final class InterceptorChain: Sendable {
         try await invocation.run(context)
       }
     } catch {
-      if hasAfter { beside?.leave(context, error) }
+      beside?.leave(context, error)
       throw error
     }
-    if hasAfter { beside?.leave(context, nil) }
+    beside?.leave(context, nil)
   }
 }
 
