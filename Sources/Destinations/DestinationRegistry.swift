@@ -36,6 +36,8 @@ public struct DestinationSettings: Sendable {
   public var folderMode: UInt16?
   /// For file: the folders that may be written to, with all below them; the destination's own folder is in one of them.
   public var folderRoots: [RemotePath] = []
+  /// For ftp, ftpes and ftps: what was found out of servers. Shared by destinations that are to know it of each other.
+  public var lockingServers = LockingServers()
 
   /// `maxConnections` of 0 or less means the default; more than the most is cut.
   public init(

@@ -71,6 +71,7 @@ actor FTPPool {
   nonisolated let demand = FTPDemand()
   nonisolated let endpoint: SSHEndpoint
   private let server: FTPServer
+  private let lockingServers: LockingServers
   private let most: Int
   /// Falls below `most` while the server refuses more connections.
   private var limit: Int
@@ -93,14 +94,15 @@ actor FTPPool {
   init(_ settings: DestinationSettings) {
     endpoint = settings.address.endpoint
     server = FTPServer(settings)
+    lockingServers = settings.lockingServers
     most = settings.maxConnections
     limit = settings.maxConnections
   }
 
-  /// The server keeps readers off a file that is being written (vsftpd's lock_upload_files).
-  private(set) var locksUploads = false
+  /// The server keeps readers off a file that is being written.
+  nonisolated var locksUploads: Bool { lockingServers.contains(endpoint) }
 
-  func noteLockedUploads() { locksUploads = true }
+  nonisolated func noteLockedUploads() { lockingServers.note(endpoint) }
 
   /// A connection could be had at once, and nobody waits for one.
   var hasRoom: Bool { waiters.isEmpty && (!idle.isEmpty || count < limit) }
@@ -123,6 +125,14 @@ actor FTPPool {
       return try await open()
     }
     return try await wait()
+  }
+
+  /// Makes a connection for whoever wants the next one, if none is idle and there is room: its login then costs no time.
+  func prepare() async {
+    guard idle.isEmpty, hasRoom, !closed else { return }
+    count += 1
+    guard let lease = try? await open() else { return }
+    await giveBack(lease.connection)
   }
 
   func giveBack(_ connection: FTPConnection) async {

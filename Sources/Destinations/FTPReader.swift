@@ -4,16 +4,18 @@
 import Transport
 
 struct FTPReader: Sendable {
-  /// A file that doesn't grow for this long while bytes are due has its upload ended, which shows what became of them.
+  /// A file that doesn't grow for this long while bytes are due has its upload ended, which shows what became of them. On a
+  /// server that locks, so has an upload without anything to send: each change from writing to reading and back costs a
+  /// login.
   static let patience = Duration.seconds(1)
   /// A download that doesn't begin for this long, and as many round trips, while the file is being written, waits for
   /// the upload's end.
   private static let lockPatience = Duration.milliseconds(250)
   private static let lockRoundTrips = 12
-  /// On a server that locks, an upload without anything to send for this long is ended for the reader's sake.
-  private static let idlePatience = Duration.milliseconds(5)
   private static let firstPause = Duration.milliseconds(1)
   private static let longestPause = Duration.milliseconds(50)
+  /// Between looks at an upload whose end is waited for.
+  private static let uploadPause = Duration.milliseconds(5)
   /// Downloads lost one after another without a byte in between.
   private static let maxLosses = 2
   /// Fewer bytes than this are not worth a second connection.
@@ -48,9 +50,13 @@ struct FTPReader: Sendable {
       group.addTask { await failureOfReading(work, of: chunks, whenWritten, onChunk) }
       group.addTask {
         do throws(DestinationError) {
+          let most = try await whenWritten(chunks * 3 / 4).range
+          if pool.locksUploads, most.upperBound >= Self.leastSplit { await pool.prepare() }
           let end = try await whenWritten(chunks - 1).range.upperBound
+          guard pool.locksUploads else { return nil }
+          try await file?.flush()
           let later = work.laterHalf
-          guard !later.isEmpty, await pool.locksUploads, await pool.hasRoom,
+          guard !later.isEmpty, await pool.hasRoom,
             try await end - whenWritten(later.lowerBound).range.lowerBound >= Self.leastSplit
           else { return nil }
         } catch { return error }
@@ -93,6 +99,8 @@ struct FTPReader: Sendable {
     do throws(DestinationError) {
       while true {
         let chunk = try await whenWritten(index)
+        // Nothing else will be sent.
+        if index == chunks - 1, pool.locksUploads { try await file?.flush() }
         let (start, end) = (chunk.range.lowerBound, chunk.range.upperBound)
         let wanted = chunk.code.simplified(isOnly: chunks == 1, hashesWhole: hashesWhole)
         all = first..<end
@@ -183,7 +191,7 @@ struct FTPReader: Sendable {
     return Task {
       do { try await Task.sleep(for: patience) } catch { return }  // the download came on
       guard tap.position == position, await file.isUploading else { return }
-      await pool.noteLockedUploads()
+      pool.noteLockedUploads()
       // What came of the upload is told to whoever writes next.
       try? await file.flush()
     }
@@ -216,7 +224,7 @@ struct FTPReader: Sendable {
   /// Returns once the server's file reaches `end`, or doesn't grow. Only a running upload is worth waiting for.
   private func waitFor(_ end: Int64) async throws(DestinationError) {
     guard let file, await file.isUploading else { return }
-    if await pool.locksUploads { return try await waitForUpload(of: file) }
+    if pool.locksUploads { return try await waitForUpload(of: file) }
     if try await grows(past: end - 1) { return }
     try await file.flush()
   }
@@ -224,8 +232,8 @@ struct FTPReader: Sendable {
   /// On a server that locks: the upload goes on for as long as there is something to send.
   private func waitForUpload(of file: FTPRemoteFile) async throws(DestinationError) {
     while await file.isUploading {
-      if let idle = await file.idleTime, idle >= Self.idlePatience { return try await file.flush() }
-      try await pause(Self.idlePatience / 4)
+      if let idle = await file.idleTime, idle >= Self.patience { return try await file.flush() }
+      try await pause(Self.uploadPause)
     }
   }
 

@@ -28,8 +28,9 @@ actor FTPRemoteFile: RemoteFile {
   private var end: Int64?
   /// Counts writes into what was there before: bytes read ahead of one may be old ones.
   private(set) var rewrites = 0
-  /// An upload is about to begin: on a server that locks files, a reader who waits for more keeps it from doing so.
-  private nonisolated let isBeginning = Mutex(false)
+  private var isBeginning = false
+  /// An upload can't begin: on a server that locks files, a reader who waits for more keeps it from doing so.
+  private nonisolated let isKeptOff = Mutex(false)
   private var busy = false
   private var turns: [CheckedContinuation<Void, Never>] = []
 
@@ -138,19 +139,22 @@ actor FTPRemoteFile: RemoteFile {
     return error
   }
 
-  nonisolated var wantsToWrite: Bool { isBeginning.withLock { $0 } }
+  /// A reader of the file should end its download, whatever it waits for.
+  nonisolated var wantsToWrite: Bool { isKeptOff.withLock { $0 } }
 
   /// The first bytes go with it: an upload that had none yet would give way to whoever waits for a connection.
   private func begin(at offset: Int64, with first: ByteBuffer = ByteBuffer()) async throws(DestinationError) {
-    let patience = await pool.locksUploads ? Duration.zero : Self.lockPatience
+    isBeginning = true
+    let patience = pool.locksUploads ? Duration.zero : Self.lockPatience
     let pushing = Task {
       do { try await Task.sleep(for: patience) } catch { return }  // the upload began
-      isBeginning.withLock { $0 = true }
+      isKeptOff.withLock { $0 = true }
       pool.demand.nudge()
     }
     defer {
       pushing.cancel()
-      isBeginning.withLock { $0 = false }
+      isKeptOff.withLock { $0 = false }
+      isBeginning = false
     }
     while true {
       let lease = try await pool.lease()
@@ -227,7 +231,8 @@ actor FTPRemoteFile: RemoteFile {
     try await finishUpload()
   }
 
-  var isUploading: Bool { upload != nil }
+  /// An upload runs, or is about to.
+  var isUploading: Bool { isBeginning || upload != nil }
 
   /// How long the running upload has had nothing to send; nil while it has, or if there is none.
   var idleTime: Duration? { upload?.feed.idleTime }
@@ -248,7 +253,8 @@ actor FTPRemoteFile: RemoteFile {
   }
 
   func code(of size: Int64, _ code: FileCode) async throws(DestinationError) -> [UInt8]? {
-    guard let hash = FTPHash(code) else { return nil }
+    // Without the hash there is nothing to ask, not even for the size.
+    guard let hash = FTPHash(code), await pool.features?.hashes.contains(hash) ?? true else { return nil }
     try await flush()
     let part = part
     return try await pool.withConnection { (connection) async throws(FTPError) in

@@ -271,11 +271,13 @@ final class FTPHandle {
       code: code, detail: String(cString: errorText), replies: replies, aborted: isAborted() && code != CURLE_OK)
   }
 
-  /// What curl_easy_perform does, but for one thing: libcurl 7.88 may forget to begin with the data connection when
-  /// EPSV is answered at once, and then sleeps for a second with nothing to wait for. After a reply it is called again.
+  /// What curl_easy_perform does, but for one thing: when a reply comes at once, libcurl 7.88 may forget to begin with the
+  /// data connection, or that it stands (TLS), and then sleeps with nothing to wait for. After a reply it is called again:
+  /// at once, after a millisecond, after two, and so on.
   private func transfer() -> CURLcode {
     guard curl_multi_add_handle(multi, easy) == CURLM_OK else { return CURLE_OUT_OF_MEMORY }
     defer { curl_multi_remove_handle(multi, easy) }
+    var pause: Int32 = 0
     while true {
       let heard = replies.all.count
       var running: Int32 = 0
@@ -286,7 +288,10 @@ final class FTPHandle {
         if result >= 0 { return CURLcode(rawValue: UInt32(result)) }
       }
       if running == 0 { return CURLE_FAILED_INIT }
-      curl_multi_poll(multi, nil, 0, replies.all.count > heard ? 0 : Self.pollMilliseconds, nil)
+      if replies.all.count > heard { pause = 0 }
+      var ready: Int32 = 0
+      curl_multi_poll(multi, nil, 0, pause, &ready)
+      if ready == 0 { pause = min(max(1, pause * 2), Self.pollMilliseconds) }
     }
   }
 

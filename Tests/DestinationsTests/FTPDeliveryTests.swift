@@ -107,6 +107,49 @@ extension RemoteFile {
     await destination.close()
   }
 
+  @Test("what a server was found to lock is known to the next delivery: its upload is never ended for the reader")
+  func lockIsRemembered() async throws {
+    let log = NSTemporaryDirectory() + "ferry-vsftpd-" + UUID().uuidString + ".log"
+    defer { try? FileManager.default.removeItem(atPath: log) }
+    let server = try VsftpdServer(
+      settings: ["lock_upload_files=YES", "log_ftp_protocol=YES", "xferlog_enable=YES", "vsftpd_log_file=\(log)"])
+    let settings = try server.settings()
+    let content = bytes(48 << 20)
+    for name in ["first", "second"] {
+      let destination = FTPDestination(settings)
+      let file = try await destination.create(try server.path(name), size: nil)
+      let written = Written()
+      async let sent: Void = file.writeInOrder(content, chunk: 1 << 20, written)
+      let whole = try await file.readBeside(written, 0..<48 << 20, chunk: 1 << 20, Chunks())
+      try await sent
+      #expect(whole == sha256(content))
+      await destination.close()
+    }
+    #expect(settings.lockingServers.contains(settings.address.endpoint))
+    let uploads = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").filter {
+      $0.contains("\"STOR /in/second.part\"")
+    }
+    #expect(uploads.count == 1)
+  }
+
+  @Test("a connection is made ahead only where none is idle and one more is allowed")
+  func prepared() async throws {
+    let server = try VsftpdServer()
+    let pool = FTPPool(try server.settings(connections: 2))
+    await pool.prepare()
+    await pool.prepare()
+    let first = try await pool.lease()
+    #expect(first.reused)
+    #expect(await pool.hasRoom)
+    let second = try await pool.lease()
+    #expect(!second.reused)
+    await pool.prepare()
+    #expect(await !pool.hasRoom)
+    await pool.giveBack(first.connection)
+    #expect(try await pool.lease().reused)
+    await pool.close()
+  }
+
   /// Which chunks were read back, in which order.
   private actor Order {
     private(set) var indices: [Int] = []

@@ -24,6 +24,7 @@ struct DestinationChoice: Sendable {
   var ftp = FTPSettings()
   var allowsHashCommand = false
   private var folderRoots: [RemotePath] = []
+  private var lockingServers = LockingServers()
   /// There is nobody to log in to.
   var isOfThisMachine: Bool { address.scheme == DestinationAddress.fileScheme }
   /// Of all deliveries to the server together.
@@ -52,6 +53,7 @@ struct DestinationChoice: Sendable {
     }
     try choice.apply(path: path)
     choice.folderRoots = store.folderRoots
+    choice.lockingServers = store.lockingServers
     if choice.isOfThisMachine {
       do throws(DestinationError) {
         _ = try DestinationRegistry.root(of: choice.address.path, among: store.folderRoots)
@@ -228,6 +230,7 @@ struct DestinationChoice: Sendable {
       remoteHash: allowsHashCommand ? .whereOffered : .never,
       folderMode: folderMode)
     settings.folderRoots = folderRoots
+    settings.lockingServers = lockingServers
     return settings
   }
 }

@@ -25,6 +25,7 @@ struct DestinationStore: Sendable {
   let box: SecretBox
   /// Of this machine, that deliveries may write to.
   var folderRoots: [RemotePath] = []
+  let lockingServers = LockingServers()
 
   func load(_ name: String) async throws(RPCError) -> Saved? {
     let key = DocumentKey(partition: Self.partition, sort: name)
