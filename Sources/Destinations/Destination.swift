@@ -33,6 +33,11 @@ extension Destination {
   public func abort() async { await close() }
 }
 
+/// Says of a chunk, by its index, where it lies and which code of it is wanted, once it is written.
+public typealias ChunkGate = @Sendable (Int) async throws(DestinationError) -> WrittenChunk
+/// Takes what a chunk was read back as.
+public typealias ChunkReport = @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+
 /// A file on its way, under its .part name. Ends with `commit`, `abandon` or `close`.
 public protocol RemoteFile: Sendable {
   /// The final name.
@@ -46,9 +51,7 @@ public protocol RemoteFile: Sendable {
   /// run beside `write`: no byte of a chunk is read before `whenWritten` has said of it where it lies and which code is wanted;
   /// it may be asked of one again. `onChunk` holds the reading up for as long as it takes.
   func readBack(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest?
   /// Of the .part file's first `size` bytes, which are all it has, as the server itself computes it; nil where it can't, or
   /// where that would be no faster than reading back. The server learns a GMAC's key.
@@ -72,7 +75,7 @@ extension RemoteFile {
   public func readBack(
     _ range: Range<Int64>, chunkSize: Int, hashesWhole: Bool,
     whenWritten: @escaping @Sendable (Range<Int64>) async throws(DestinationError) -> ChunkCode,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     let size = min(Int64(max(chunkSize, 1)), max(1, Int64(range.count)))
     return try await readBack(
@@ -86,7 +89,7 @@ extension RemoteFile {
 
   /// Reads back what was written before, and gives each chunk's SHA-256.
   public func readBack(
-    _ range: Range<Int64>, chunkSize: Int, onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ range: Range<Int64>, chunkSize: Int, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest {
     let digest = try await readBack(
       range, chunkSize: chunkSize, hashesWhole: true, whenWritten: { (_) async throws(DestinationError) in .sha256 },

@@ -37,9 +37,7 @@ struct FTPReader: Sendable {
   /// As RemoteFile.readBack. On a server that lets nobody read beside an upload all is left to do once that has ended, and a
   /// single download seldom takes what the server and the way to it could give: it is read from two places then.
   func digest(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     let work = FTPReadBackWork(0..<chunks)
     // A digest of all goes through them in order.
@@ -75,8 +73,7 @@ struct FTPReader: Sendable {
 
   private func failureOfReading(
     _ work: FTPReadBackWork, of chunks: Int,
-    _ whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    _ onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ whenWritten: @escaping ChunkGate, _ onChunk: @escaping ChunkReport
   ) async -> DestinationError? {
     do throws(DestinationError) {
       _ = try await read(work, of: chunks, hashesWhole: false, whenWritten: whenWritten, onChunk: onChunk)
@@ -86,9 +83,7 @@ struct FTPReader: Sendable {
 
   /// Reads one chunk after another.
   private func read(
-    _ work: FTPReadBackWork, of chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    _ work: FTPReadBackWork, of chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     guard var index = work.next() else { return ReadBackHash(hashesWhole: hashesWhole).digest() }
     let first = try await whenWritten(index).range.lowerBound

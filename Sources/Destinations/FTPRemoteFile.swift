@@ -243,9 +243,7 @@ actor FTPRemoteFile: RemoteFile {
   }
 
   func readBack(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     let reader = FTPReader(part, shown: path, pool: pool, file: self)
     return try await reader.digest(

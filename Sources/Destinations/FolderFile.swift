@@ -55,9 +55,7 @@ final class FolderFile: RemoteFile {
   }
 
   func readBack(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     let (file, path) = (try open(), path)
     let hash = ReadBackHash(hashesWhole: hashesWhole)

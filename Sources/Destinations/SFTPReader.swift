@@ -22,9 +22,6 @@ struct SFTPReader: Sendable {
     self.pool = pool
   }
 
-  typealias Gate = @Sendable (Int) async throws(DestinationError) -> WrittenChunk
-  typealias Report = @Sendable (RemoteChunk) async throws(DestinationError) -> Void
-
   func digest(of range: Range<Int64>, _ hashing: SFTPRemoteHash?) async throws(DestinationError) -> ContentDigest {
     let whole = WrittenChunk(range: range, code: .sha256)
     let digest = try await prove(
@@ -36,7 +33,7 @@ struct SFTPReader: Sendable {
 
   /// As RemoteFile.readBack.
   func readBack(
-    chunks: Int, hashesWhole: Bool, whenWritten: Gate, onChunk: Report
+    chunks: Int, hashesWhole: Bool, whenWritten: ChunkGate, onChunk: ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     if chunks == 0 { return Self.sha256(ByteBuffer()) }
     if chunks == 1 {
@@ -55,7 +52,7 @@ struct SFTPReader: Sendable {
   }
 
   private func readAtOnce(
-    _ only: WrittenChunk, _ hashesWhole: Bool, _ onChunk: Report
+    _ only: WrittenChunk, _ hashesWhole: Bool, _ onChunk: ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     let bytes = try await read(only.range)
     let hash = ReadBackHash(hashesWhole: hashesWhole)
@@ -72,7 +69,7 @@ struct SFTPReader: Sendable {
 
   /// - Parameter chunks: one at least.
   private func readAhead(
-    _ chunks: Int, _ hashesWhole: Bool, _ gate: @escaping Gate, _ onChunk: Report
+    _ chunks: Int, _ hashesWhole: Bool, _ gate: @escaping ChunkGate, _ onChunk: ChunkReport
   ) async throws -> ContentDigest? {
     let hasher = SFTPHasher(hashesWhole: hashesWhole)
     pool.readers.wrappingAdd(1, ordering: .relaxed)

@@ -45,9 +45,7 @@ final class SFTPRemoteFile: RemoteFile {
   }
 
   func readBack(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     try await SFTPReader(part, handles, pool).prove(
       chunks: chunks, hashesWhole: hashesWhole, hashing, whenWritten: whenWritten, onChunk: onChunk)

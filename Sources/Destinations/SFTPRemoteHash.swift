@@ -166,7 +166,7 @@ private final class RememberedPrograms: Sendable {
 extension SFTPReader {
   /// As RemoteFile.readBack: by the server's own hash where that is allowed and works, else by reading.
   func prove(
-    chunks: Int, hashesWhole: Bool, _ hashing: SFTPRemoteHash?, whenWritten: Gate, onChunk: Report
+    chunks: Int, hashesWhole: Bool, _ hashing: SFTPRemoteHash?, whenWritten: ChunkGate, onChunk: ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     var told = 0
     if let hashing, chunks > 0 {
@@ -191,7 +191,7 @@ extension SFTPReader {
 
   /// Nil if the server's word is missing or can't be believed. `told` counts the chunks that `onChunk` has been told.
   private func hash(
-    _ chunks: Int, _ program: String, _ told: inout Int, _ whenWritten: Gate, _ onChunk: Report
+    _ chunks: Int, _ program: String, _ told: inout Int, _ whenWritten: ChunkGate, _ onChunk: ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     // The commands don't hold the connection: others call on it meanwhile.
     let lease = try await pool.lease()

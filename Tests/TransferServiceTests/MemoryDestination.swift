@@ -124,9 +124,7 @@ struct MemoryFile: RemoteFile {
   }
 
   func readBack(
-    chunks: Int, hashesWhole: Bool,
-    whenWritten: @escaping @Sendable (Int) async throws(DestinationError) -> WrittenChunk,
-    onChunk: @escaping @Sendable (RemoteChunk) async throws(DestinationError) -> Void
+    chunks: Int, hashesWhole: Bool, whenWritten: @escaping ChunkGate, onChunk: @escaping ChunkReport
   ) async throws(DestinationError) -> ContentDigest? {
     var whole = SHA256()
     for index in 0..<chunks {
